@@ -1,0 +1,63 @@
+package org.jlatent.cli;
+
+import java.io.PrintWriter;
+import java.io.UncheckedIOException;
+import org.jlatent.JlatentException;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Help.Ansi;
+
+/** The command line. Results go to standard output; progress and logs to standard error. */
+@Command(
+        name = "jlatent",
+        mixinStandardHelpOptions = true,
+        version = "jlatent 0.1.0",
+        description = "Trains and uses latent-variable image models.",
+        subcommands = {
+            TrainCommand.class,
+            EvaluateCommand.class,
+            SampleCommand.class,
+            ReconstructCommand.class,
+            DoctorCommand.class,
+            DemoCommand.class
+        },
+        footer = {"", "'jlatent test' builds everything and runs every test (Maven and ctest)."})
+public final class Main {
+    private static final int USER_ERROR = 2;
+
+    private Main() {}
+
+    public static void main(String[] args) {
+        System.setProperty("java.awt.headless", "true");
+        System.exit(run(new PrintWriter(System.out, true), new PrintWriter(System.err, true), args));
+    }
+
+    /** Runs one command line and returns the exit code: 0, 2 when the user has something to mend, 1 for a fault of ours. */
+    static int run(PrintWriter out, PrintWriter err, String... args) {
+        CommandLine line = new CommandLine(new Main());
+        line.setOut(out);
+        line.setErr(err);
+        line.setCaseInsensitiveEnumValuesAllowed(true);
+        line.setColorScheme(CommandLine.Help.defaultColorScheme(System.console() == null ? Ansi.OFF : Ansi.AUTO));
+        line.setParameterExceptionHandler((e, given) -> {
+            err.println("jlatent: " + firstLine(e.getMessage()) + " (see 'jlatent "
+                    + (e.getCommandLine().getParent() == null ? "" : e.getCommandLine().getCommandName() + " ")
+                    + "--help')");
+            return USER_ERROR;
+        });
+        line.setExecutionExceptionHandler((e, command, parsed) -> {
+            if (e instanceof JlatentException
+                    || e instanceof IllegalArgumentException
+                    || e instanceof UncheckedIOException) {
+                err.println("jlatent: " + firstLine(e.getMessage()));
+                return USER_ERROR;
+            }
+            throw e;
+        });
+        return line.execute(args);
+    }
+
+    private static String firstLine(String message) {
+        return message == null ? "unknown error" : message.lines().findFirst().orElse("").strip();
+    }
+}

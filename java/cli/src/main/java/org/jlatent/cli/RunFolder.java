@@ -1,0 +1,169 @@
+package org.jlatent.cli;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.type.TypeReference;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.jlatent.Device;
+import org.jlatent.JlatentException;
+import org.jlatent.Scope;
+import org.jlatent.Tensor;
+import org.jlatent.io.AtomicFile;
+import org.jlatent.io.Safetensors;
+import org.jlatent.models.Vae;
+import org.jlatent.nn.Init;
+
+/**
+ * A trained model on disk: {@code config.json} (what was asked for), {@code model.safetensors} (parameters by name),
+ * {@code metrics.csv} and pictures.
+ */
+record RunFolder(Path path, Config config) {
+    static final String CONFIG = "config.json";
+    static final String MODEL = "model.safetensors";
+    static final ObjectMapper JSON = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
+
+    /** What is needed to build the model again. */
+    record Config(
+            String model, String data, int height, int width, int channels, long seed, Map<String, String> settings) {
+        int dims() {
+            return height * width * channels;
+        }
+    }
+
+    /** A folder for a new run: made now, so that a place that can't be written is found out before the work.
+     *
+     * @throws JlatentException if it holds something already, or can't be written */
+    static RunFolder create(Path path, Config config) {
+        try {
+            if (Files.exists(path) && !Files.isDirectory(path)) {
+                throw new JlatentException(path + " is a file; --out needs a folder");
+            }
+            if (Files.isDirectory(path)) {
+                try (Stream<Path> entries = Files.list(path)) {
+                    if (entries.findAny().isPresent()) {
+                        throw new JlatentException(path + " is not empty; choose another --out, or remove it first");
+                    }
+                }
+            }
+            Files.createDirectories(path);
+            if (!Files.isWritable(path)) {
+                throw new JlatentException("cannot write to " + path);
+            }
+            return new RunFolder(path, config);
+        } catch (IOException e) {
+            throw new JlatentException("cannot make the run folder " + path + ": " + reason(e));
+        }
+    }
+
+    /** @throws JlatentException if it is not the folder of a run */
+    static RunFolder open(Path path) {
+        Path file = path.resolve(CONFIG);
+        if (!Files.isRegularFile(file)) {
+            throw new JlatentException(path + " is not a run folder: it holds no " + CONFIG);
+        }
+        try {
+            Config config = JSON.readValue(file.toFile(), Config.class);
+            if (config.model == null || config.settings == null || config.dims() < 1) {
+                throw new JlatentException(file + " does not describe a model");
+            }
+            VaeRecipe.checkName(config.model);
+            return new RunFolder(path, config);
+        } catch (JsonProcessingException e) {
+            throw new JlatentException(file + " cannot be read: " + e.getOriginalMessage());
+        } catch (IOException e) {
+            throw new JlatentException(file + " cannot be read: " + reason(e));
+        }
+    }
+
+    Settings settings() {
+        return new Settings(VaeRecipe.KEYS).with(config.settings);
+    }
+
+    /** The model with its freshly initialised parameters. */
+    Vae newModel(Scope scope) {
+        return VaeRecipe.model(new Init(scope, config.seed), config.dims(), settings(), config.seed);
+    }
+
+    /** The model with the parameters in {@code model.safetensors}.
+     *
+     * @throws JlatentException if the file is missing, damaged or of another model */
+    Vae loadModel(Scope scope) {
+        Vae vae = newModel(scope);
+        Path file = path.resolve(MODEL);
+        Map<String, Safetensors.Entry> entries = new LinkedHashMap<>(Safetensors.read(file));
+        vae.parameters().forEach((name, parameter) -> {
+            Safetensors.Entry entry = entries.remove(name);
+            if (entry == null) {
+                throw new JlatentException(file + " holds no parameter " + name + ": it is of another model");
+            }
+            if (!java.util.Arrays.equals(entry.shape(), parameter.shape().toArray())) {
+                throw new JlatentException(file + ": parameter " + name + " is "
+                        + java.util.Arrays.toString(entry.shape()) + ", the model needs " + parameter.shape());
+            }
+            parameter.copyFrom(entry.toFloats());
+        });
+        if (!entries.isEmpty()) {
+            throw new JlatentException(file + " holds unknown parameters " + entries.keySet() + ": it is of another model");
+        }
+        return vae;
+    }
+
+    void save(Vae vae) {
+        write(CONFIG, json(config) + "\n");
+        List<Safetensors.Entry> entries = new ArrayList<>();
+        for (Map.Entry<String, Tensor> p : vae.parameters().entrySet()) {
+            entries.add(Safetensors.Entry.ofFloats(
+                    p.getKey(), p.getValue().shape().toArray(), p.getValue().toFloatArray()));
+        }
+        Safetensors.write(path.resolve(MODEL), entries, Map.of("format", "jlatent", "model", config.model));
+    }
+
+    void write(String name, String text) {
+        AtomicFile.write(path.resolve(name), out -> out.write(text.getBytes(StandardCharsets.UTF_8)));
+    }
+
+    /** {@code value} as one line of JSON. */
+    static String jsonLine(Map<String, ?> value) {
+        return json(JSON.writer().without(SerializationFeature.INDENT_OUTPUT), value);
+    }
+
+    private static String json(Object value) {
+        return json(JSON.writer(), value);
+    }
+
+    private static String json(com.fasterxml.jackson.databind.ObjectWriter writer, Object value) {
+        try {
+            return writer.writeValueAsString(value);
+        } catch (JsonProcessingException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    static Map<String, Object> parse(String line) throws JsonProcessingException {
+        return JSON.readValue(line, new TypeReference<>() {});
+    }
+
+    private static String reason(IOException e) {
+        return e instanceof java.nio.file.AccessDeniedException ? "permission denied" : e.getMessage();
+    }
+
+    /** @param kind {@code auto}, {@code cpu} or {@code cuda} */
+    static Device device(String kind, Integer threads) {
+        Device device = switch (kind) {
+            case "auto" -> Device.best();
+            case "cpu" -> Device.cpu();
+            case "cuda" -> Device.cuda();
+            default -> throw new JlatentException("--device must be auto, cpu or cuda, got '" + kind + "'");
+        };
+        return threads == null ? device : device.threads(threads);
+    }
+}

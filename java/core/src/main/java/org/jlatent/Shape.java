@@ -1,0 +1,71 @@
+package org.jlatent;
+
+import java.util.Arrays;
+import java.util.stream.Collectors;
+
+/** The extents of a tensor, row-major; images are NHWC. */
+public final class Shape {
+    private final long[] extents;
+
+    private Shape(long[] extents) {
+        this.extents = extents;
+    }
+
+    /** @throws ShapeException if an extent is negative or the product overflows */
+    public static Shape of(long... extents) {
+        Shape shape = new Shape(extents.clone());
+        try {
+            long elements = 1;
+            for (long extent : extents) {
+                if (extent < 0) {
+                    throw new ShapeException("negative extent in shape " + shape);
+                }
+                elements = Math.multiplyExact(elements, extent);
+            }
+        } catch (ArithmeticException e) {
+            throw new ShapeException("shape " + shape + " has more elements than fit in 63 bits");
+        }
+        return shape;
+    }
+
+    public int rank() {
+        return extents.length;
+    }
+
+    /** Extent of an axis; negative axes count from the end. */
+    public long get(int axis) {
+        return extents[axis < 0 ? extents.length + axis : axis];
+    }
+
+    public long elements() {
+        long elements = 1;
+        for (long extent : extents) {
+            elements *= extent;
+        }
+        return elements;
+    }
+
+    /** Product of all extents but the last: the tensor as a matrix has this many rows. */
+    public long rows() {
+        return rank() == 0 || get(-1) == 0 ? 1 : elements() / get(-1);
+    }
+
+    public long[] toArray() {
+        return extents.clone();
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof Shape s && Arrays.equals(extents, s.extents);
+    }
+
+    @Override
+    public int hashCode() {
+        return Arrays.hashCode(extents);
+    }
+
+    @Override
+    public String toString() {
+        return Arrays.stream(extents).mapToObj(Long::toString).collect(Collectors.joining(", ", "[", "]"));
+    }
+}

@@ -1,0 +1,142 @@
+package org.jlatent;
+
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.UnaryOperator;
+
+/**
+ * Reverse-mode differentiation: operations record how to go back, {@link #backward} goes back through them in reverse order.
+ *
+ * <p>Gradients are kept for tensors that lead from a {@linkplain #watch watched} tensor (parameters are) to the loss; for all
+ * others nothing is computed. Everything the tape makes lives in its scope.
+ */
+public final class Tape {
+    private record Step(List<Tensor> outputs, Runnable backward) {}
+
+    private final Scope scope;
+    private final boolean recording;
+    private final List<Step> steps = new ArrayList<>();
+    private final Map<Tensor, Tensor> gradients = new IdentityHashMap<>();
+    private final Set<Tensor> tracked = Collections.newSetFromMap(new IdentityHashMap<>());
+    private final List<String> labels = new ArrayList<>();
+    private Tensor seed;
+
+    /** A tape that records. */
+    public Tape(Scope scope) {
+        this(scope, true);
+    }
+
+    private Tape(Scope scope, boolean recording) {
+        this.scope = scope;
+        this.recording = recording;
+    }
+
+    /** A tape that records nothing, for inference. */
+    public static Tape inference(Scope scope) {
+        return new Tape(scope, false);
+    }
+
+    public Scope scope() {
+        return scope;
+    }
+
+    /** Whether operations should keep what backward needs. */
+    public boolean recording() {
+        return recording;
+    }
+
+    /** Asks for the gradient of {@code leaf}. */
+    public void watch(Tensor leaf) {
+        if (recording) {
+            tracked.add(leaf);
+        }
+    }
+
+    /** Whether a gradient of {@code tensor} is wanted. */
+    public boolean tracks(Tensor tensor) {
+        return tracked.contains(tensor);
+    }
+
+    /**
+     * Records an operation. {@code backward} is run once, when some output has a gradient; it reads {@link #gradient} of the
+     * outputs and calls {@link #accumulate} for the inputs that are tracked.
+     *
+     * @param label names the operation when a value turns out not to be finite
+     * @param inputs what the outputs depend on; when none of them is tracked nothing is recorded
+     */
+    public void record(String label, List<Tensor> inputs, List<Tensor> outputs, Runnable backward) {
+        if (!recording || inputs.stream().noneMatch(tracked::contains)) {
+            return;
+        }
+        tracked.addAll(outputs);
+        steps.add(new Step(List.copyOf(outputs), backward));
+        labels.add(label);
+    }
+
+    /** Records an operation of one input and one output; {@code backward} maps the output's gradient to the input's. */
+    public Tensor record(String label, Tensor input, Tensor output, UnaryOperator<Tensor> backward) {
+        record(label, List.of(input), List.of(output), () -> accumulate(input, backward.apply(gradient(output))));
+        return output;
+    }
+
+    /** Gradient of the loss for {@code tensor}; null when the loss does not depend on it. */
+    public Tensor gradient(Tensor tensor) {
+        return gradients.get(tensor);
+    }
+
+    /** Adds to the gradient of {@code tensor}; does nothing when it is not tracked. */
+    public void accumulate(Tensor tensor, Tensor gradient) {
+        if (!tracks(tensor)) {
+            return;
+        }
+        if (!gradient.shape().equals(tensor.shape())) {
+            throw new ShapeException("gradient " + gradient.shape() + " for a tensor " + tensor.shape());
+        }
+        gradients.merge(tensor, gradient, (a, b) -> Ops.add(scope, a, b));
+    }
+
+    /** Whether {@code gradient} is the 1 that backward started from: multiplying with it can be left out. */
+    public boolean isSeed(Tensor gradient) {
+        return gradient == seed;
+    }
+
+    /**
+     * Fills in the gradients of everything that {@code loss} depends on.
+     *
+     * @param loss one element, recorded on this tape
+     */
+    public void backward(Tensor loss) {
+        if (loss.shape().elements() != 1) {
+            throw new ShapeException("backward starts from a scalar, not from " + loss.shape());
+        }
+        if (!tracks(loss)) {
+            throw new IllegalStateException("the loss does not depend on any watched tensor");
+        }
+        seed = scope.filled(loss.shape(), 1.0f);
+        gradients.put(loss, seed);
+        for (int i = steps.size() - 1; i >= 0; i--) {
+            Step step = steps.get(i);
+            if (step.outputs.stream().anyMatch(gradients::containsKey)) {
+                step.backward.run();
+            }
+        }
+    }
+
+    /** The first recorded output that holds a value that is not finite, by its operation's label; null when all are. */
+    public String firstNonFinite() {
+        for (int i = 0; i < steps.size(); i++) {
+            for (Tensor output : steps.get(i).outputs) {
+                for (float value : output.toFloatArray()) {
+                    if (!Float.isFinite(value)) {
+                        return labels.get(i) + " " + output.shape();
+                    }
+                }
+            }
+        }
+        return null;
+    }
+}

@@ -1,0 +1,120 @@
+package org.jlatent.internal;
+
+import java.nio.file.Path;
+import org.jlatent.DeviceException;
+import org.jlatent.spi.Backend;
+
+/**
+ * The CPU: host memory, oneDNN for dense math, and a table of launchers. {@code -Djlatent.kernels=PATH} puts another table
+ * there, such as the emulated CUDA one, so that the same program exercises the {@code .cu} files.
+ */
+public final class CpuBackend implements Backend {
+    private final long kernels;
+    private final long dense;
+    private final String description;
+    private long workspace;
+    private long workspaceBytes;
+
+    public CpuBackend() {
+        Path folder = NativeLibraries.folder();
+        String given = System.getProperty("jlatent.kernels");
+        kernels = Native.openKernels(given != null ? Path.of(given) : folder.resolve("libjlatent_cpu.so"));
+        dense = Native.openDense(folder.resolve("libjlatent_onednn.so"));
+        description = "cpu (" + Kernels.name(kernels) + ")";
+    }
+
+    /** Threads for the work that this thread starts from now on. */
+    public void setThreads(int threads) {
+        setThreads0(dense, threads);
+    }
+
+    @Override
+    public String description() {
+        return description;
+    }
+
+    @Override
+    public long allocate(long bytes) {
+        long address = Native.allocate0(bytes);
+        if (address == 0) {
+            throw new DeviceException("out of memory: " + bytes + " bytes asked for on " + description);
+        }
+        return address;
+    }
+
+    @Override
+    public void free(long address) {
+        Native.free0(address);
+    }
+
+    @Override
+    public void zero(long address, long bytes) {
+        Native.zero0(address, bytes);
+    }
+
+    @Override
+    public void copyIn(float[] source, int offset, long address, int count) {
+        Native.copyFloatsIn0(source, offset, address, count);
+    }
+
+    @Override
+    public void copyIn(byte[] source, long address) {
+        Native.copyBytesIn0(source, 0, address, source.length);
+    }
+
+    @Override
+    public void copyOut(long address, float[] destination, int offset, int count) {
+        Native.copyFloatsOut0(address, destination, offset, count);
+    }
+
+    @Override
+    public void copyOut(long address, byte[] destination) {
+        Native.copyBytesOut0(address, destination, 0, destination.length);
+    }
+
+    @Override
+    public long kernels() {
+        return kernels;
+    }
+
+    @Override
+    public long stream() {
+        return 0;
+    }
+
+    @Override
+    public long workspace(long bytes) {
+        if (bytes > workspaceBytes) {
+            long larger = allocate(bytes);
+            free(workspace);
+            workspace = larger;
+            workspaceBytes = bytes;
+        }
+        return workspace;
+    }
+
+    @Override
+    public void matmul(
+            long m, long n, long k, boolean transposeA, boolean transposeB, int activation, boolean accumulate, long a,
+            long b, long bias, long out) {
+        int status = matmul0(dense, m, n, k, transposeA, transposeB, activation, accumulate, a, b, bias, out);
+        if (status != 0) {
+            throw new DeviceException("matmul on " + description + ": " + lastError0(dense));
+        }
+    }
+
+    @Override
+    public void close() {
+        free(workspace);
+        workspace = 0;
+        workspaceBytes = 0;
+    }
+
+    private static native int matmul0(
+            long dense, long m, long n, long k, boolean transposeA, boolean transposeB, int activation, boolean accumulate,
+            long a, long b, long bias, long out);
+
+    private static native void setThreads0(long dense, int threads);
+
+    private static native String lastError0(long dense);
+}

@@ -1,0 +1,133 @@
+package org.jlatent.internal;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.AtomicMoveNotSupportedException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.DirectoryNotEmptyException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.Stream;
+
+/**
+ * Finds the native libraries: in {@code -Djlatent.library.path} if it is given, else unpacked from the jar into a folder
+ * named for their content, {@code ~/.cache/jlatent/<hash>}. Any number of processes may start at once: each unpacks into
+ * a folder of its own and renames it into place; the first wins.
+ */
+public final class NativeLibraries {
+    private static final String RESOURCES = "/org/jlatent/native/linux-x86_64/";
+
+    /** The libraries' names and hashes, written by the native build: one {@code sha256  name} a line. */
+    private static final String LIST = "natives.txt";
+
+    private static Path folder;
+
+    private NativeLibraries() {}
+
+    /** The folder that holds the core libraries, unpacked if need be. */
+    public static synchronized Path folder() {
+        if (folder == null) {
+            String given = System.getProperty("jlatent.library.path");
+            folder = given != null ? Path.of(given) : unpack();
+        }
+        return folder;
+    }
+
+    static void loadJni() {
+        Path library = folder().resolve("libjlatent_jni.so");
+        try {
+            System.load(library.toAbsolutePath().toString());
+        } catch (UnsatisfiedLinkError e) {
+            throw new UnsupportedPlatformException("cannot load " + library + ": " + e.getMessage(), e);
+        }
+    }
+
+    private static Path unpack() {
+        String os = System.getProperty("os.name");
+        String arch = System.getProperty("os.arch");
+        if (!os.toLowerCase(Locale.ROOT).contains("linux") || !arch.equals("amd64")) {
+            throw new UnsupportedPlatformException(
+                    "jlatent's native libraries run on Linux x86-64 with glibc 2.34 or later; this is "
+                            + os + " " + arch);
+        }
+        try {
+            byte[] list = resource(LIST);
+            Path target = cache().resolve(Hashes.sha256(list).substring(0, 16));
+            if (Files.isDirectory(target)) {
+                return target;
+            }
+            Files.createDirectories(target.getParent());
+            Path fresh = Files.createTempDirectory(target.getParent(), ".unpacking-");
+            try {
+                for (String name : names(list)) {
+                    try (InputStream in = stream(name)) {
+                        Files.copy(in, fresh.resolve(name));
+                    }
+                }
+                rename(fresh, target);
+            } finally {
+                delete(fresh);
+            }
+            return target;
+        } catch (IOException e) {
+            throw new UnsupportedPlatformException(
+                    "cannot unpack the native libraries into " + cache() + " (" + e.getMessage()
+                            + "); set -Djlatent.cache to a folder that can be written", e);
+        }
+    }
+
+    private static Path cache() {
+        String given = System.getProperty("jlatent.cache");
+        if (given != null) {
+            return Path.of(given);
+        }
+        String xdg = System.getenv("XDG_CACHE_HOME");
+        Path base = xdg != null && !xdg.isEmpty() ? Path.of(xdg) : Path.of(System.getProperty("user.home"), ".cache");
+        return base.resolve("jlatent");
+    }
+
+    private static List<String> names(byte[] list) {
+        return new String(list, StandardCharsets.UTF_8).lines().map(line -> line.substring(line.indexOf("  ") + 2)).toList();
+    }
+
+    private static void rename(Path fresh, Path target) throws IOException {
+        try {
+            Files.move(fresh, target, StandardCopyOption.ATOMIC_MOVE);
+        } catch (FileAlreadyExistsException | DirectoryNotEmptyException | AtomicMoveNotSupportedException e) {
+            if (!Files.isDirectory(target)) {
+                throw e;
+            }
+        }
+    }
+
+    private static void delete(Path folder) throws IOException {
+        if (!Files.exists(folder)) {
+            return;
+        }
+        try (Stream<Path> paths = Files.walk(folder)) {
+            for (Path path : paths.sorted(Comparator.reverseOrder()).toList()) {
+                Files.delete(path);
+            }
+        }
+    }
+
+    private static byte[] resource(String name) throws IOException {
+        try (InputStream in = stream(name)) {
+            return in.readAllBytes();
+        }
+    }
+
+    private static InputStream stream(String name) {
+        InputStream in = NativeLibraries.class.getResourceAsStream(RESOURCES + name);
+        if (in == null) {
+            throw new UnsupportedPlatformException(
+                    "this jar holds no native library " + name + "; build it with Maven, or set -Djlatent.library.path");
+        }
+        return in;
+    }
+}

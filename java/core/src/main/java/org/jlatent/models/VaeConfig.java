@@ -1,0 +1,108 @@
+package org.jlatent.models;
+
+import java.util.Arrays;
+import org.jlatent.Activation;
+import org.jlatent.nn.Likelihood;
+import org.jlatent.nn.Likelihoods;
+
+/** The shape and objective of a {@link Vae}: {@code VaeConfig.defaults().latent(10).beta(4)}. Immutable. */
+public final class VaeConfig {
+    private final int[] hidden;
+    private final int latent;
+    private final Activation activation;
+    private final Likelihood likelihood;
+    private final float beta;
+    private final float freeBits;
+    private final int samples;
+
+    private VaeConfig(
+            int[] hidden, int latent, Activation activation, Likelihood likelihood, float beta, float freeBits, int samples) {
+        this.hidden = hidden;
+        this.latent = latent;
+        this.activation = activation;
+        this.likelihood = likelihood;
+        this.beta = beta;
+        this.freeBits = freeBits;
+        this.samples = samples;
+    }
+
+    /** One hidden layer of 400, 20 latent dimensions, ReLU, Bernoulli pixels, beta 1. */
+    public static VaeConfig defaults() {
+        return new VaeConfig(new int[] {400}, 20, Activation.RELU, Likelihoods.bernoulli(), 1.0f, 0.0f, 1);
+    }
+
+    /** Widths of the encoder's hidden layers; the decoder mirrors them. */
+    public VaeConfig hidden(int... widths) {
+        for (int width : widths) {
+            require(width >= 1, "hidden layers need at least one unit", Arrays.toString(widths));
+        }
+        return new VaeConfig(widths.clone(), latent, activation, likelihood, beta, freeBits, samples);
+    }
+
+    /** Latent dimensions. */
+    public VaeConfig latent(int dims) {
+        require(dims >= 1, "latent must be at least 1", dims);
+        return new VaeConfig(hidden, dims, activation, likelihood, beta, freeBits, samples);
+    }
+
+    /** Between layers. */
+    public VaeConfig activation(Activation function) {
+        return new VaeConfig(hidden, latent, function, likelihood, beta, freeBits, samples);
+    }
+
+    public VaeConfig likelihood(Likelihood pixels) {
+        return new VaeConfig(hidden, latent, activation, pixels, beta, freeBits, samples);
+    }
+
+    /** Weight of the KL term. */
+    public VaeConfig beta(float weight) {
+        require(weight >= 0 && Float.isFinite(weight), "beta must be at least 0", weight);
+        return new VaeConfig(hidden, latent, activation, likelihood, weight, freeBits, samples);
+    }
+
+    /** Nats a dimension that the KL is not pushed below [Kingma et al. 2016]; 0: off. */
+    public VaeConfig freeBits(float nats) {
+        require(nats >= 0 && Float.isFinite(nats), "freeBits must be at least 0", nats);
+        return new VaeConfig(hidden, latent, activation, likelihood, beta, nats, samples);
+    }
+
+    /** Samples of z for each image and step. */
+    public VaeConfig samples(int count) {
+        require(count >= 1, "samples must be at least 1", count);
+        return new VaeConfig(hidden, latent, activation, likelihood, beta, freeBits, count);
+    }
+
+    public int[] hidden() {
+        return hidden.clone();
+    }
+
+    public int latent() {
+        return latent;
+    }
+
+    public Activation activation() {
+        return activation;
+    }
+
+    public Likelihood likelihood() {
+        return likelihood;
+    }
+
+    public float beta() {
+        return beta;
+    }
+
+    public float freeBits() {
+        return freeBits;
+    }
+
+    public int samples() {
+        return samples;
+    }
+
+    private static void require(boolean condition, String rule, Object given) {
+        if (!condition) {
+            throw new IllegalArgumentException(rule + ", got " + given);
+        }
+    }
+}

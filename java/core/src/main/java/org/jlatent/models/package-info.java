@@ -1,0 +1,2 @@
+/** The models: encoders, decoders and what is minimised. */
+package org.jlatent.models;

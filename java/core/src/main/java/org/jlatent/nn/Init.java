@@ -1,0 +1,36 @@
+package org.jlatent.nn;
+
+import java.util.SplittableRandom;
+import org.jlatent.Scope;
+import org.jlatent.Shape;
+import org.jlatent.Tensor;
+
+/** Makes a model's parameters: owns the scope they live in and the random numbers they start from. */
+public final class Init {
+    private final Scope scope;
+    private final SplittableRandom random;
+
+    /** @param scope owns the parameters */
+    public Init(Scope scope, long seed) {
+        this.scope = scope;
+        this.random = new SplittableRandom(seed);
+    }
+
+    public Scope scope() {
+        return scope;
+    }
+
+    /** Uniform in [-bound, bound). */
+    public Tensor uniform(Shape shape, double bound) {
+        float[] values = new float[Math.toIntExact(shape.elements())];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = (float) ((2.0 * random.nextDouble() - 1.0) * bound);
+        }
+        return scope.of(shape, values);
+    }
+
+    /** Uniform with bound sqrt(6 / (fanIn + fanOut)) [Glorot, Bengio 2010, eq. 16]. */
+    public Tensor glorot(Shape shape, long fanIn, long fanOut) {
+        return uniform(shape, Math.sqrt(6.0 / (fanIn + fanOut)));
+    }
+}

@@ -1,0 +1,38 @@
+package org.jlatent.nn;
+
+import org.jlatent.Tape;
+import org.jlatent.Tensor;
+
+/** How a decoder's output becomes a distribution over pixels. {@link Likelihoods} has the usual ones. */
+public interface Likelihood {
+
+    /** For messages and configuration: {@code "bernoulli"}. */
+    String name();
+
+    /** Decoder outputs for each value of x. */
+    int parametersPerValue();
+
+    /**
+     * Negative log-likelihood.
+     *
+     * @param parameters {@code [rows, parametersPerValue dims]}: the decoder's output
+     * @param x {@code [rows / samples, dims]}: row r is held against row r / samples
+     * @param weight one element that multiplies the total
+     */
+    Loss loss(Tape tape, Tensor parameters, Tensor x, Tensor weight);
+
+    /**
+     * The mean of each pixel.
+     *
+     * @param parameters one or more rows of the decoder's output
+     * @param dims values a row of x
+     * @return {@code rows dims} values
+     */
+    float[] mean(float[] parameters, int dims);
+
+    /**
+     * @param rows {@code [rows]}, nats an image, unweighted
+     * @param total {@code [1]}, the weighted sum, recorded on the tape
+     */
+    record Loss(Tensor rows, Tensor total) {}
+}

@@ -1,0 +1,88 @@
+package org.jlatent.nn;
+
+import java.util.List;
+import org.jlatent.Ops;
+import org.jlatent.Ops.Distribution;
+import org.jlatent.Ops.LikelihoodOptions;
+import org.jlatent.Ops.LikelihoodResult;
+import org.jlatent.Tape;
+import org.jlatent.Tensor;
+
+/** The likelihoods that run as one kernel, loss and gradient together; formulas in kernels/likelihood/likelihood.h. */
+public final class Likelihoods {
+    private Likelihoods() {}
+
+    /** Logits of Bernoulli pixels; grey values in [0, 1] are taken as probabilities [Kingma, Welling 2014, app. C.1]. */
+    public static Likelihood bernoulli() {
+        return new Fused("bernoulli", new LikelihoodOptions(Distribution.BERNOULLI, false, 0.0f));
+    }
+
+    /** Normal pixels of one given variance. */
+    public static Likelihood gaussian(double variance) {
+        return new Fused("gaussian", new LikelihoodOptions(Distribution.GAUSSIAN, false, logOf("variance", variance)));
+    }
+
+    /** Normal pixels; the decoder gives each its log variance as well. */
+    public static Likelihood gaussianLearned() {
+        return new Fused("gaussian-learned", new LikelihoodOptions(Distribution.GAUSSIAN, true, 0.0f));
+    }
+
+    /** Laplace pixels of one given scale b. */
+    public static Likelihood laplace(double scale) {
+        return new Fused("laplace", new LikelihoodOptions(Distribution.LAPLACE, false, logOf("scale", scale)));
+    }
+
+    /** Laplace pixels; the decoder gives each its log scale as well. */
+    public static Likelihood laplaceLearned() {
+        return new Fused("laplace-learned", new LikelihoodOptions(Distribution.LAPLACE, true, 0.0f));
+    }
+
+    private static float logOf(String name, double value) {
+        if (!(value > 0) || Double.isInfinite(value)) {
+            throw new IllegalArgumentException(name + " must be positive and finite, got " + value);
+        }
+        return (float) Math.log(value);
+    }
+
+    private record Fused(String name, LikelihoodOptions options) implements Likelihood {
+
+        @Override
+        public int parametersPerValue() {
+            return options.parametersPerValue();
+        }
+
+        @Override
+        public Loss loss(Tape tape, Tensor parameters, Tensor x, Tensor weight) {
+            boolean gradient = tape.tracks(parameters);
+            LikelihoodResult r = Ops.likelihood(tape.scope(), options, parameters, x, null, weight, gradient);
+            tape.record(name, List.of(parameters), List.of(r.nllTotal(), r.nllRows()), () -> {
+                Tensor dTotal = tape.gradient(r.nllTotal());
+                if (dTotal != null) {
+                    tape.accumulate(parameters, tape.isSeed(dTotal)
+                            ? r.dParameters()
+                            : Ops.scale(tape.scope(), r.dParameters(), dTotal));
+                }
+                Tensor dRows = tape.gradient(r.nllRows());
+                if (dRows != null) { // the rows' own gradients as weights: one more pass, only for losses built on rows
+                    tape.accumulate(
+                            parameters,
+                            Ops.likelihood(tape.scope(), options, parameters, x, dRows, null, true).dParameters());
+                }
+            });
+            return new Loss(r.nllRows(), r.nllTotal());
+        }
+
+        @Override
+        public float[] mean(float[] parameters, int dims) {
+            int stride = dims * parametersPerValue();
+            float[] mean = new float[parameters.length / parametersPerValue()];
+            for (int i = 0; i < mean.length; i++) {
+                float location = parameters[i / dims * stride + i % dims];
+                mean[i] = options.distribution() == Distribution.BERNOULLI
+                        ? (float) (1.0 / (1.0 + Math.exp(-location)))
+                        : location;
+            }
+            return mean;
+        }
+    }
+}

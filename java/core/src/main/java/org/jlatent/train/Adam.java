@@ -1,0 +1,161 @@
+package org.jlatent.train;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jlatent.Scope;
+import org.jlatent.Shape;
+import org.jlatent.Tape;
+import org.jlatent.Tensor;
+import org.jlatent.internal.Kernels;
+
+/**
+ * Adam and AdamW over all parameters in one kernel, with global-norm clipping and an optional moving average of the weights
+ * [Kingma, Ba 2015; Loshchilov, Hutter 2019]; formulas in kernels/adam/adam.h.
+ *
+ * <p>A gradient norm that is not finite changes no weight; {@link #skippedSteps} counts it.
+ */
+public final class Adam {
+    private static final int DESCRIPTOR_BYTES = 56; // jl_adam_tensor
+    private static final int STEP = 6; // indices into jl_adam_state, as 32-bit words
+    private static final int SKIPPED = 7;
+    private static final int GRADIENT_NORM = 8;
+    private static final int STATE_WORDS = 12;
+
+    /**
+     * @param learningRate step size
+     * @param beta1 decay of the first moment
+     * @param beta2 decay of the second moment
+     * @param epsilon added to the root of the second moment
+     * @param weightDecay decoupled; matrices only, biases and other vectors are not decayed
+     * @param maxNorm gradients are scaled down to this global norm; 0: no clipping
+     * @param averageDecay of the moving average of the weights; 0: none is kept
+     */
+    public record Options(
+            float learningRate, float beta1, float beta2, float epsilon, float weightDecay, float maxNorm,
+            float averageDecay) {
+        public Options {
+            require(learningRate >= 0 && Float.isFinite(learningRate), "learningRate must be at least 0", learningRate);
+            require(beta1 >= 0 && beta1 < 1, "beta1 must be in [0, 1)", beta1);
+            require(beta2 >= 0 && beta2 < 1, "beta2 must be in [0, 1)", beta2);
+            require(epsilon > 0, "epsilon must be positive", epsilon);
+            require(weightDecay >= 0, "weightDecay must be at least 0", weightDecay);
+            require(maxNorm >= 0, "maxNorm must be at least 0", maxNorm);
+            require(averageDecay >= 0 && averageDecay < 1, "averageDecay must be in [0, 1)", averageDecay);
+        }
+
+        private static void require(boolean condition, String rule, float given) {
+            if (!condition) {
+                throw new IllegalArgumentException(rule + ", got " + given);
+            }
+        }
+
+        /** Adam as published: 1e-3, 0.9, 0.999, 1e-8. */
+        public static Options defaults() {
+            return new Options(1e-3f, 0.9f, 0.999f, 1e-8f, 0.0f, 0.0f, 0.0f);
+        }
+
+        public Options withLearningRate(float rate) {
+            return new Options(rate, beta1, beta2, epsilon, weightDecay, maxNorm, averageDecay);
+        }
+
+        public Options withBetas(float first, float second) {
+            return new Options(learningRate, first, second, epsilon, weightDecay, maxNorm, averageDecay);
+        }
+
+        public Options withEpsilon(float value) {
+            return new Options(learningRate, beta1, beta2, value, weightDecay, maxNorm, averageDecay);
+        }
+
+        public Options withWeightDecay(float decay) {
+            return new Options(learningRate, beta1, beta2, epsilon, decay, maxNorm, averageDecay);
+        }
+
+        public Options withMaxNorm(float norm) {
+            return new Options(learningRate, beta1, beta2, epsilon, weightDecay, norm, averageDecay);
+        }
+
+        public Options withAverageDecay(float decay) {
+            return new Options(learningRate, beta1, beta2, epsilon, weightDecay, maxNorm, decay);
+        }
+    }
+
+    private record Slot(String name, Tensor value, Tensor first, Tensor second, Tensor average, float decay) {}
+
+    private final List<Slot> slots = new ArrayList<>();
+    private final Tensor state; // a jl_adam_state
+    private final Tensor descriptors; // jl_adam_tensor, one a slot
+    private byte[] written = new byte[0];
+
+    /** @param scope owns the optimizer's state */
+    public Adam(Scope scope, Map<String, Tensor> parameters, Options options) {
+        parameters.forEach((name, value) -> slots.add(new Slot(
+                name, value, scope.zeros(value.shape()), scope.zeros(value.shape()),
+                options.averageDecay() > 0 ? copy(scope, value) : null,
+                value.shape().rank() >= 2 ? options.weightDecay() : 0.0f)));
+        descriptors = scope.empty(Shape.of((long) slots.size() * DESCRIPTOR_BYTES / Float.BYTES));
+        state = scope.zeros(Shape.of(STATE_WORDS));
+        state.device().backend().copyIn(
+                new float[] {
+                    options.learningRate(), options.beta1(), options.beta2(), options.epsilon(), options.maxNorm(),
+                    options.averageDecay()
+                },
+                0, state.address(), 6);
+    }
+
+    private static Tensor copy(Scope scope, Tensor value) {
+        return scope.of(value.shape(), value.toFloatArray());
+    }
+
+    public void setLearningRate(float rate) {
+        state.device().backend().copyIn(new float[] {rate}, 0, state.address(), 1);
+    }
+
+    /** One step with the gradients of {@code tape}; parameters that the loss does not depend on stay as they are. */
+    public void step(Tape tape) {
+        ByteBuffer table = ByteBuffer.allocate(slots.size() * DESCRIPTOR_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        for (Slot slot : slots) {
+            Tensor gradient = tape.gradient(slot.value);
+            table.putLong(slot.value.address()).putLong(gradient == null ? 0 : gradient.address());
+            table.putLong(slot.first.address()).putLong(slot.second.address());
+            table.putLong(slot.average == null ? 0 : slot.average.address()).putLong(slot.value.shape().elements());
+            table.putFloat(slot.decay).putFloat(0.0f);
+        }
+        // Scopes hand out the same addresses every step, so this is written once and then stays.
+        if (!Arrays.equals(written, table.array())) {
+            written = table.array();
+            descriptors.device().backend().copyIn(written, descriptors.address());
+        }
+        Kernels.adamStep(state.device().backend(), descriptors.address(), slots.size(), state.address());
+    }
+
+    /** Steps done. Waits for the device. */
+    public int steps() {
+        return word(STEP);
+    }
+
+    /** Steps left out because the gradient's norm was not finite. Waits for the device. */
+    public int skippedSteps() {
+        return word(SKIPPED);
+    }
+
+    /** Global norm of the last step's gradient, before clipping. Waits for the device. */
+    public float gradientNorm() {
+        return Float.intBitsToFloat(word(GRADIENT_NORM));
+    }
+
+    private int word(int index) {
+        return Float.floatToRawIntBits(state.toFloatArray()[index]);
+    }
+
+    /** The moving averages of the weights by parameter name; empty when none are kept. */
+    public Map<String, Tensor> averages() {
+        Map<String, Tensor> averages = new LinkedHashMap<>();
+        slots.stream().filter(s -> s.average != null).forEach(s -> averages.put(s.name, s.average));
+        return averages;
+    }
+}

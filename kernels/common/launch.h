@@ -1,0 +1,131 @@
+// What every .cu file shares: launching, 16-byte accesses, reductions. Compiles with nvcc, and with g++ for
+// the emulator.
+#pragma once
+#ifdef JL_EMULATED
+#include "emulated_cuda.h"
+#else
+#include <cooperative_groups.h>
+#include <cuda_runtime.h>
+// The emulator gives each block its own copy, with guards; on CUDA these are plain shared memory.
+#define JL_SHARED(T, name, extent) __shared__ T name extent
+#define JL_DYNAMIC_SHARED(T, name)                                     \
+    extern __shared__ __align__(16) unsigned char jl_dynamic_shared[]; \
+    T* name = reinterpret_cast<T*>(jl_dynamic_shared)
+#endif
+
+#include "host_device.h"
+#include "jlatent.h"
+#include "status.h"
+
+namespace jlatent::JL_TABLE {
+
+constexpr int kBlock = 256;  // threads a block, unless an operation says otherwise
+constexpr int kWarp = 32;
+
+inline cudaStream_t cuda_stream(jl_stream stream) { return reinterpret_cast<cudaStream_t>(stream); }
+
+inline jl_status launched(const char* operation, cudaError_t error) {
+    return error == cudaSuccess ? JL_OK
+                                : fail(JL_DEVICE_ERROR, "%s: %s", operation, cudaGetErrorString(error));
+}
+
+template <class... Parameters, class... Args>
+jl_status launch(const char* operation, dim3 grid, dim3 block, size_t shared_bytes, jl_stream stream,
+                 void (*kernel)(Parameters...), Args... args) {
+#ifdef JL_EMULATED
+    (void)stream;
+    return launched(operation,
+                    emulator::launch({grid, block, shared_bytes, false, 1}, kernel, Parameters(args)...));
+#else
+    cudaLaunchConfig_t config = {};
+    config.gridDim = grid;
+    config.blockDim = block;
+    config.dynamicSmemBytes = shared_bytes;
+    config.stream = cuda_stream(stream);
+    return launched(operation, cudaLaunchKernelEx(&config, kernel, Parameters(args)...));
+#endif
+}
+
+// Blocks of a fixed grid: enough to fill the device, never more than there is work. Fixed, so that sums keep
+// their order.
+inline unsigned fixed_grid(int64_t wanted, int blocks_a_multiprocessor = 8) {
+    const int64_t most = int64_t{132} * blocks_a_multiprocessor;
+    return static_cast<unsigned>(wanted < 1 ? 1 : wanted < most ? wanted : most);
+}
+
+// ---- 16-byte accesses: four neighbouring floats; what is misaligned or at the end goes one by one ----
+
+struct Quad {
+    float v[4];
+};
+
+__device__ inline bool aligned16(const void* p) { return (reinterpret_cast<uintptr_t>(p) & 15) == 0; }
+
+// Elements [i, i + count) of p, count <= 4; the rest of the quad is 0.
+__device__ inline Quad load_quad(const float* p, int64_t i, int count) {
+    if (count == 4 && aligned16(p + i)) {
+        const float4 q = __ldcs(reinterpret_cast<const float4*>(p + i));
+        return {{q.x, q.y, q.z, q.w}};
+    }
+    Quad q = {{0.0f, 0.0f, 0.0f, 0.0f}};
+    JL_UNROLL
+    for (int k = 0; k < 4; ++k)  // constant indices keep v in registers
+        if (k < count) q.v[k] = p[i + k];
+    return q;
+}
+
+__device__ inline void store_quad(float* p, int64_t i, int count, const Quad& q) {
+    if (count == 4 && aligned16(p + i)) {
+        __stcs(reinterpret_cast<float4*>(p + i), make_float4(q.v[0], q.v[1], q.v[2], q.v[3]));
+        return;
+    }
+    JL_UNROLL
+    for (int k = 0; k < 4; ++k)
+        if (k < count) p[i + k] = q.v[k];
+}
+
+// ---- reductions: fixed trees, so that a sum is the same in every run ----
+
+// Sum over the `width` lanes (a power of two) that share the warp's lane / width; every one of them gets it.
+__device__ inline float warp_sum(float v, int width = kWarp) {
+    for (int offset = width / 2; offset > 0; offset /= 2) v += __shfl_xor_sync(0xffffffffu, v, offset);
+    return v;
+}
+
+// Sum over the block; thread 0 gets it. All threads must call. Two calls in a row are safe.
+__device__ inline float block_sum(float v) {
+    JL_SHARED(float, partial, [kWarp]);
+    const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp,
+              warps = (blockDim.x + kWarp - 1) / kWarp;
+    v = warp_sum(v);
+    __syncthreads();  // an earlier call's readers are done
+    if (lane == 0) partial[warp] = v;
+    __syncthreads();
+    if (warp == 0) v = warp_sum(lane < warps ? partial[lane] : 0.0f);
+    return v;
+}
+
+// Grid-wide finish: true in exactly one block, the last to arrive, once every block's writes before the call
+// are visible to it. `counter` was zero before the launch and is zero again after. All threads of the block
+// must call.
+__device__ inline bool last_block(unsigned* counter) {
+    JL_SHARED(unsigned, ticket, [1]);
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x == 0) ticket[0] = atomicInc(counter, gridDim.x * gridDim.y * gridDim.z - 1);
+    __syncthreads();
+    const bool last = ticket[0] == gridDim.x * gridDim.y * gridDim.z - 1;
+    if (last) __threadfence();
+    return last;
+}
+
+// ---- workspace: counters first, then whatever the operation keeps ----
+
+constexpr size_t kWorkspaceHeader = 256;  // holds the counters; zero between launches
+
+inline unsigned* workspace_counter(jl_workspace w) { return static_cast<unsigned*>(w.data); }
+inline float* workspace_floats(jl_workspace w) {
+    return reinterpret_cast<float*>(static_cast<char*>(w.data) + kWorkspaceHeader);
+}
+
+}  // namespace jlatent::JL_TABLE

@@ -1,0 +1,42 @@
+// Compiled once for each implementation, with JL_TABLE naming it.
+#include "table.h"
+
+#include "adam/adam.h"
+#include "elementwise/elementwise.h"
+#include "gaussian/gaussian.h"
+#include "likelihood/likelihood.h"
+#include "random/random.h"
+#include "status.h"
+
+namespace jlatent::JL_TABLE {
+
+#define JL_ENTRY(launcher) &Entry<&launcher>::call
+
+const jl_kernels* table() {
+    static const jl_kernels kernels = {
+        JL_ABI_VERSION,
+        sizeof(jl_kernels),
+        JL_TABLE_NAME,
+        &last_error,
+        JL_ENTRY(random_bits),
+        JL_ENTRY(random_normal),
+        JL_ENTRY(random_advance),
+        &gaussian_workspace,
+        JL_ENTRY(gaussian_forward),
+        JL_ENTRY(gaussian_backward),
+        &likelihood_workspace,
+        JL_ENTRY(likelihood),
+        &adam_workspace,
+        JL_ENTRY(adam_step),
+        JL_ENTRY(activation_forward),
+        JL_ENTRY(activation_backward),
+        JL_ENTRY(add),
+        JL_ENTRY(scale),
+        JL_ENTRY(fill),
+        &sum_rows_workspace,
+        JL_ENTRY(sum_rows),
+    };
+    return &kernels;
+}
+
+}  // namespace jlatent::JL_TABLE

@@ -1,0 +1,169 @@
+/* jlatent: the one C ABI. Plain C; usable from C, C++, Rust, and from Java through JNI.
+ *
+ * Each implementation (libjlatent_cpu, libjlatent_cuda13, libjlatent_emulated) exports jl_open_kernels(),
+ * which returns a table of launchers of this type. Pointers are addresses in the memory of the table's
+ * device: host memory for the CPU and emulated tables, device memory for CUDA. Whatever changes from step to
+ * step (random state, weights, learning rate) is behind a pointer, so that a captured CUDA graph replays
+ * correctly. Launchers never synchronise and never allocate.
+ *
+ * Formulas, shapes and what is overwritten stand in each operation's header:
+ * kernels/<operation>/<operation>.h.
+ */
+#ifndef JLATENT_H
+#define JLATENT_H
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define JL_ABI_VERSION 1
+
+typedef enum {
+    JL_OK = 0,
+    JL_BAD_ARGUMENT = 1,
+    JL_DEVICE_ERROR = 2,
+    JL_OUT_OF_MEMORY = 3,
+    JL_INTERNAL_ERROR = 4
+} jl_status;
+
+typedef struct jl_stream_opaque* jl_stream; /* cudaStream_t for the CUDA table, ignored by the others */
+
+/* Scratch memory for one launch. Zero it once, before its first use; every launcher leaves it ready for the
+ * next one on the same stream. `bytes` is at least what the operation's ..._workspace() asks for. 256-byte
+ * aligned. */
+typedef struct {
+    void* data;
+    size_t bytes;
+} jl_workspace;
+
+/* Random state, in the table's memory. Noise is a pure function of (seed, step, site, sample, element); see
+ * random.h. */
+typedef struct {
+    uint64_t seed;
+    uint32_t step; /* advanced by random_advance, once a training step */
+    uint32_t reserved;
+} jl_random;
+
+/* ---- gaussian ---- */
+typedef struct {
+    int64_t rows;       /* batch size */
+    int64_t dims;       /* latent dimensions */
+    int64_t samples;    /* samples a row, k >= 1 */
+    int64_t row_stride; /* elements from one row of mu to the next, the same for log_var and both gradients;
+                           >= dims */
+    float log_var_min;  /* log_var is clamped into [min, max]; -INFINITY and INFINITY: not at all */
+    float log_var_max;
+    float free_bits; /* lambda in nats a dimension; 0: off */
+    uint32_t site;   /* which random draw of the model this is */
+} jl_gaussian;
+
+/* ---- likelihood ---- */
+typedef enum { JL_BERNOULLI = 0, JL_GAUSSIAN = 1, JL_LAPLACE = 2 } jl_distribution;
+
+typedef struct {
+    int64_t rows;          /* rows of parameters */
+    int64_t dims;          /* values a row */
+    int64_t samples;       /* rows of parameters that share one row of x; divides rows */
+    int32_t distribution;  /* jl_distribution */
+    int32_t learned_scale; /* 1: parameters hold a log scale for every value; 0: `log_scale` for all */
+    float log_scale;       /* Gaussian: log variance; Laplace: log b; Bernoulli: ignored */
+    float reserved;
+} jl_likelihood;
+
+/* ---- adam ---- */
+typedef struct {
+    float* value;
+    const float* gradient; /* null: this tensor is left alone */
+    float* first_moment;
+    float* second_moment;
+    float* average; /* exponential moving average of value, or null */
+    int64_t count;
+    float weight_decay; /* decoupled (AdamW); 0: Adam */
+    float reserved;
+} jl_adam_tensor;
+
+typedef struct {
+    float learning_rate, beta1, beta2, epsilon;
+    float max_norm;      /* gradients are scaled down to this global norm; 0: no clipping */
+    float average_decay; /* of the weight average */
+    uint32_t step;       /* steps done; the operation adds one */
+    uint32_t skipped; /* steps left out because the gradient norm was not finite; the operation adds to it */
+    float gradient_norm; /* written: global norm before clipping */
+    float scale;         /* written: what gradients were multiplied with; 0 when skipped */
+    float reserved[2];
+} jl_adam_state;
+
+/* ---- elementwise ---- */
+typedef enum {
+    JL_IDENTITY = 0,
+    JL_RELU = 1,
+    JL_TANH = 2,
+    JL_SIGMOID = 3,
+    JL_SOFTPLUS = 4,
+    JL_ELU = 5,
+    JL_SILU = 6,
+    JL_GELU = 7
+} jl_activation;
+
+/* A table of launchers. Grows only at its end: check struct_size before using an entry newer than your
+ * header's floor. */
+typedef struct {
+    uint32_t abi_version;
+    uint32_t struct_size;
+    const char* name;                /* "cpu-avx512", "cpu-avx2", "cpu-baseline", "emulated", "cuda" */
+    const char* (*last_error)(void); /* text for this thread's last status that was not JL_OK */
+
+    /* random.h */
+    jl_status (*random_bits)(uint32_t* out, int64_t count, const jl_random* random, uint32_t site,
+                             jl_stream stream);
+    jl_status (*random_normal)(float* out, int64_t count, const jl_random* random, uint32_t site,
+                               jl_stream stream);
+    jl_status (*random_advance)(jl_random* random, jl_stream stream);
+
+    /* gaussian.h */
+    size_t (*gaussian_workspace)(const jl_gaussian* shape);
+    jl_status (*gaussian_forward)(const jl_gaussian* shape, const float* mu, const float* log_var,
+                                  const float* noise, const jl_random* random, const float* kl_weight,
+                                  float* z, float* kl_rows, float* kl_total, float* log_q, float* log_p,
+                                  float* kl_live, jl_workspace workspace, jl_stream stream);
+    jl_status (*gaussian_backward)(const jl_gaussian* shape, const float* mu, const float* log_var,
+                                   const float* noise, const jl_random* random, const float* kl_weight,
+                                   const float* kl_live, const float* d_z, const float* d_kl_rows,
+                                   const float* d_kl_total, const float* d_log_q, const float* d_log_p,
+                                   float* d_mu, float* d_log_var, jl_stream stream);
+
+    /* likelihood.h */
+    size_t (*likelihood_workspace)(const jl_likelihood* shape);
+    jl_status (*likelihood)(const jl_likelihood* shape, const float* parameters, const float* x,
+                            const float* row_weight, const float* weight, float* nll_rows, float* nll_total,
+                            float* d_parameters, jl_workspace workspace, jl_stream stream);
+
+    /* adam.h */
+    size_t (*adam_workspace)(int32_t tensor_count);
+    jl_status (*adam_step)(const jl_adam_tensor* tensors, int32_t tensor_count, jl_adam_state* state,
+                           jl_workspace workspace, jl_stream stream);
+
+    /* elementwise.h */
+    jl_status (*activation_forward)(int32_t activation, const float* x, float* y, int64_t count,
+                                    jl_stream stream);
+    jl_status (*activation_backward)(int32_t activation, const float* saved, const float* dy, float* dx,
+                                     int64_t count, jl_stream stream);
+    jl_status (*add)(const float* a, const float* b, float* out, int64_t count, jl_stream stream);
+    jl_status (*scale)(const float* x, const float* factor, float* out, int64_t count, jl_stream stream);
+    jl_status (*fill)(float* out, float value, int64_t count, jl_stream stream);
+    size_t (*sum_rows_workspace)(int64_t rows, int64_t columns);
+    jl_status (*sum_rows)(const float* x, float* out, int64_t rows, int64_t columns, jl_workspace workspace,
+                          jl_stream stream);
+} jl_kernels;
+
+/* The table, or null when this machine can't run it (why: jl_open_error()). Never unloads, never fails twice
+ * differently. */
+const jl_kernels* jl_open_kernels(void);
+const char* jl_open_error(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
