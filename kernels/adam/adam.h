@@ -20,7 +20,64 @@
 
 namespace jlatent::JL_TABLE {
 
+// Elements of one tensor, scaled by what the whole step shares.
+struct AdamStep {
+    bool skipped;
+    float scale;  // of the gradients
+    float beta1, beta2, epsilon, learning_rate, average_decay;
+    float correction1, correction2;  // 1 / (1 - beta^t)
+
+    // After the norm is known: what this step does. Counts it in the state.
+    static JL_HOST_DEVICE AdamStep begin(jl_adam_state* state, float norm) {
+        const bool finite = norm - norm == 0.0f;
+        state->gradient_norm = norm;
+        state->scale = !finite                                            ? 0.0f
+                       : state->max_norm > 0.0f && norm > state->max_norm ? state->max_norm / norm
+                                                                          : 1.0f;
+        if (finite)
+            ++state->step;
+        else
+            ++state->skipped;
+        // In double: beta2^t near 1 leaves few digits of 1 - beta2^t in f32.
+        const double t = static_cast<double>(state->step);
+        return {!finite,
+                state->scale,
+                state->beta1,
+                state->beta2,
+                state->epsilon,
+                state->learning_rate,
+                state->average_decay,
+                static_cast<float>(1.0 / (1.0 - pow(static_cast<double>(state->beta1), t))),
+                static_cast<float>(1.0 / (1.0 - pow(static_cast<double>(state->beta2), t)))};
+    }
+
+    JL_HOST_DEVICE void update(float gradient, float decay, float* value, float* first, float* second) const {
+        const float g = scale * gradient;
+        *first = beta1 * *first + (1.0f - beta1) * g;
+        *second = beta2 * *second + (1.0f - beta2) * g * g;
+        *value -= learning_rate *
+                  (*first * correction1 / (sqrtf(*second * correction2) + epsilon) + decay * *value);
+    }
+
+    JL_HOST_DEVICE float averaged(float average, float value) const {
+        return average_decay * average + (1.0f - average_decay) * value;
+    }
+};
+
 size_t adam_workspace(int32_t tensor_count);
+
+// What every table refuses.
+inline jl_status check_adam(const jl_adam_tensor* tensors, int32_t tensor_count, const jl_adam_state* state,
+                            jl_workspace workspace) {
+    JL_REQUIRE(tensor_count >= 0, "adam_step: tensor_count must not be negative, got %d", tensor_count);
+    JL_REQUIRE(tensor_count == 0 || tensors != nullptr, "adam_step: tensors is null");
+    JL_REQUIRE(state != nullptr, "adam_step: state is null");
+    JL_REQUIRE(workspace.data != nullptr && workspace.bytes >= adam_workspace(tensor_count),
+               "adam_step: the workspace has %zu bytes, %zu are needed", workspace.bytes,
+               adam_workspace(tensor_count));
+    return JL_OK;
+}
+
 jl_status adam_step(const jl_adam_tensor* tensors, int32_t tensor_count, jl_adam_state* state,
                     jl_workspace workspace, jl_stream stream);
 

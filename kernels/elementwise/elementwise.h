@@ -19,13 +19,103 @@
 
 namespace jlatent::JL_TABLE {
 
+// Each has value(x) and derivative(saved), what backward multiplies dy with. NaN stays NaN.
+struct Identity {
+    static JL_HOST_DEVICE float value(float x) { return x; }
+    static JL_HOST_DEVICE float derivative(float) { return 1.0f; }
+};
+struct Relu {
+    static JL_HOST_DEVICE float value(float x) { return x < 0.0f ? 0.0f : x; }
+    static JL_HOST_DEVICE float derivative(float y) { return y > 0.0f ? 1.0f : 0.0f; }
+};
+struct Tanh {
+    static JL_HOST_DEVICE float value(float x) { return fast_tanh(x); }
+    static JL_HOST_DEVICE float derivative(float y) { return 1.0f - y * y; }
+};
+struct Sigmoid {
+    static JL_HOST_DEVICE float value(float x) { return sigmoid(x); }
+    static JL_HOST_DEVICE float derivative(float y) { return y * (1.0f - y); }
+};
+struct Softplus {
+    static JL_HOST_DEVICE float value(float x) { return softplus(x); }
+    static JL_HOST_DEVICE float derivative(float y) { return one_minus_exp(y); }
+};
+struct Elu {
+    static JL_HOST_DEVICE float value(float x) { return x < 0.0f ? -one_minus_exp(-x) : x; }
+    static JL_HOST_DEVICE float derivative(float y) { return y < 0.0f ? y + 1.0f : 1.0f; }
+};
+struct Silu {
+    static JL_HOST_DEVICE float value(float x) { return x * sigmoid(x); }
+    static JL_HOST_DEVICE float derivative(float x) {
+        const float s = sigmoid(x);
+        return s * (1.0f + x * (1.0f - s));
+    }
+};
+struct Gelu {
+    static constexpr float kA = 0.7978845608f;  // sqrt(2 / pi)
+    static constexpr float kB = 0.044715f;
+    // 1/2 (1 + tanh(u)) = sigmoid(2 u): no cancellation for large negative x.
+    static JL_HOST_DEVICE float gate(float x) { return sigmoid(2.0f * kA * (x + kB * x * x * x)); }
+    static JL_HOST_DEVICE float value(float x) { return x * gate(x); }
+    static JL_HOST_DEVICE float derivative(float x) {
+        const float g = gate(x);
+        return g + x * g * (1.0f - g) * 2.0f * kA * (1.0f + 3.0f * kB * x * x);
+    }
+};
+
+// Calls f with the functor of `activation`.
+template <class F>
+jl_status with_activation(int32_t activation, F f) {
+    switch (activation) {
+        case JL_IDENTITY:
+            return f(Identity{});
+        case JL_RELU:
+            return f(Relu{});
+        case JL_TANH:
+            return f(Tanh{});
+        case JL_SIGMOID:
+            return f(Sigmoid{});
+        case JL_SOFTPLUS:
+            return f(Softplus{});
+        case JL_ELU:
+            return f(Elu{});
+        case JL_SILU:
+            return f(Silu{});
+        case JL_GELU:
+            return f(Gelu{});
+        default:
+            return fail(JL_BAD_ARGUMENT, "activation: unknown number %d", activation);
+    }
+}
+
+size_t sum_rows_workspace(int64_t rows, int64_t columns);
+
+// What every table refuses.
+inline jl_status check_elementwise(const char* operation, int64_t count, const void* in, const void* out) {
+    JL_REQUIRE(count >= 0, "%s: count must not be negative, got %lld", operation,
+               static_cast<long long>(count));
+    JL_REQUIRE(count == 0 || (in != nullptr && out != nullptr), "%s: an array is null", operation);
+    return JL_OK;
+}
+
+inline jl_status check_sum_rows(const float* x, const float* out, int64_t rows, int64_t columns,
+                                jl_workspace workspace) {
+    JL_REQUIRE(rows >= 0 && columns >= 0,
+               "sum_rows: rows and columns must not be negative, got %lld and %lld",
+               static_cast<long long>(rows), static_cast<long long>(columns));
+    JL_REQUIRE(columns == 0 || (out != nullptr && (rows == 0 || x != nullptr)), "sum_rows: an array is null");
+    JL_REQUIRE(workspace.data != nullptr && workspace.bytes >= sum_rows_workspace(rows, columns),
+               "sum_rows: the workspace has %zu bytes, %zu are needed", workspace.bytes,
+               sum_rows_workspace(rows, columns));
+    return JL_OK;
+}
+
 jl_status activation_forward(int32_t activation, const float* x, float* y, int64_t count, jl_stream stream);
 jl_status activation_backward(int32_t activation, const float* saved, const float* dy, float* dx,
                               int64_t count, jl_stream stream);
 jl_status add(const float* a, const float* b, float* out, int64_t count, jl_stream stream);
 jl_status scale(const float* x, const float* factor, float* out, int64_t count, jl_stream stream);
 jl_status fill(float* out, float value, int64_t count, jl_stream stream);
-size_t sum_rows_workspace(int64_t rows, int64_t columns);
 jl_status sum_rows(const float* x, float* out, int64_t rows, int64_t columns, jl_workspace workspace,
                    jl_stream stream);
 

@@ -35,9 +35,58 @@
 
 namespace jlatent::JL_TABLE {
 
-constexpr float kLog2Pi = 1.8378770664093453f;
+constexpr float kHalfLog2Pi = 0.9189385332046727f;
+
+// NaN stays NaN.
+JL_HOST_DEVICE float clamp_log_var(float log_var, float min, float max) {
+    return log_var < min ? min : log_var > max ? max : log_var;
+}
+
+// 2 kl[b,d]
+JL_HOST_DEVICE float twice_kl(float mu, float log_var, float sigma) {
+    return mu * mu + (sigma * sigma - 1.0f - log_var);
+}
+
+// d_log_var[b,d] from G, sigma, sum_i D eps and sum_i d_log_q.
+JL_HOST_DEVICE float log_var_gradient(float g, float sigma, float d_eps, float d_log_q) {
+    return 0.5f * (sigma * d_eps + g * (sigma * sigma - 1.0f) - d_log_q);
+}
 
 size_t gaussian_workspace(const jl_gaussian* shape);
+
+// What every table refuses.
+inline jl_status check_gaussian(const char* operation, const jl_gaussian* shape, const float* mu,
+                                const float* log_var, const float* noise, const jl_random* random) {
+    JL_REQUIRE(shape != nullptr, "%s: shape is null", operation);
+    const jl_gaussian& s = *shape;
+    JL_REQUIRE(s.rows >= 0 && s.dims >= 1 && s.samples >= 1,
+               "%s: rows >= 0, dims >= 1 and samples >= 1 are needed, got %lld, %lld and %lld", operation,
+               static_cast<long long>(s.rows), static_cast<long long>(s.dims),
+               static_cast<long long>(s.samples));
+    JL_REQUIRE(s.row_stride >= s.dims, "%s: row_stride %lld is smaller than dims %lld", operation,
+               static_cast<long long>(s.row_stride), static_cast<long long>(s.dims));
+    JL_REQUIRE(s.log_var_min <= s.log_var_max, "%s: log_var_min %g is above log_var_max %g", operation,
+               static_cast<double>(s.log_var_min), static_cast<double>(s.log_var_max));
+    JL_REQUIRE(s.free_bits >= 0.0f, "%s: free_bits must be at least 0, got %g", operation,
+               static_cast<double>(s.free_bits));
+    JL_REQUIRE(s.rows == 0 || (mu != nullptr && log_var != nullptr), "%s: mu and log_var must not be null",
+               operation);
+    JL_REQUIRE(noise != nullptr || random != nullptr, "%s: either noise or random must be given", operation);
+    JL_REQUIRE(s.rows <= kPhiloxBlocks / ((s.dims + 3) / 4) && s.samples <= kPhiloxBlocks,
+               "%s: rows ceil(dims / 4) and samples must be at most 2^32", operation);
+    return JL_OK;
+}
+
+inline jl_status check_gaussian_forward(const jl_gaussian* shape, const float* mu, const float* log_var,
+                                        const float* noise, const jl_random* random, jl_workspace workspace) {
+    if (const jl_status status = check_gaussian("gaussian_forward", shape, mu, log_var, noise, random))
+        return status;
+    JL_REQUIRE(workspace.data != nullptr && workspace.bytes >= gaussian_workspace(shape),
+               "gaussian_forward: the workspace has %zu bytes, %zu are needed", workspace.bytes,
+               gaussian_workspace(shape));
+    return JL_OK;
+}
+
 jl_status gaussian_forward(const jl_gaussian* shape, const float* mu, const float* log_var,
                            const float* noise, const jl_random* random, const float* kl_weight, float* z,
                            float* kl_rows, float* kl_total, float* log_q, float* log_p, float* kl_live,

@@ -24,7 +24,80 @@
 
 namespace jlatent::JL_TABLE {
 
+constexpr float kLog2Pi = 1.8378770664093453f;
+constexpr float kLog2 = 0.6931471805599453f;
+
+// A value's negative log-likelihood with its gradients for location m and log scale s.
+struct Nll {
+    float value, d_location, d_scale;
+};
+
+struct Bernoulli {
+    static JL_HOST_DEVICE Nll nll(float a, float, float x) {
+        // softplus(a) and sigmoid(a) from one exponential
+        const float e = fast_exp(-fabsf(a)), u = 1.0f + e;
+        const float log1p = u == 1.0f ? e : fast_log(u) * (e / (u - 1.0f));
+        const float s = a >= 0.0f ? 1.0f / u : e / u;
+        return {(a > 0.0f ? a : 0.0f) + log1p - x * a, s - x, 0.0f};
+    }
+};
+
+struct Gaussian {
+    static JL_HOST_DEVICE Nll nll(float m, float s, float x) {
+        const float precision = fast_exp(-s), difference = m - x;
+        const float square = difference * difference * precision;
+        return {0.5f * (kLog2Pi + s + square), difference * precision, 0.5f * (1.0f - square)};
+    }
+};
+
+struct Laplace {
+    static JL_HOST_DEVICE Nll nll(float m, float s, float x) {
+        const float inverse = fast_exp(-s), difference = m - x;
+        const float distance = fabsf(difference) * inverse;
+        const float sign = difference > 0.0f   ? 1.0f
+                           : difference < 0.0f ? -1.0f
+                                               : difference;  // 0 at 0, NaN stays
+        return {kLog2 + s + distance, sign * inverse, 1.0f - distance};
+    }
+};
+
+// Calls f with the functor of the shape's distribution.
+template <class F>
+jl_status with_distribution(const jl_likelihood& shape, F f) {
+    switch (shape.distribution) {
+        case JL_BERNOULLI:
+            return f(Bernoulli{});
+        case JL_GAUSSIAN:
+            return f(Gaussian{});
+        case JL_LAPLACE:
+            return f(Laplace{});
+        default:
+            return fail(JL_BAD_ARGUMENT, "likelihood: unknown distribution %d", shape.distribution);
+    }
+}
+
 size_t likelihood_workspace(const jl_likelihood* shape);
+
+// What every table refuses.
+inline jl_status check_likelihood(const jl_likelihood* shape, const float* parameters, const float* x,
+                                  jl_workspace workspace) {
+    JL_REQUIRE(shape != nullptr, "likelihood: shape is null");
+    JL_REQUIRE(shape->rows >= 0 && shape->dims >= 1,
+               "likelihood: rows >= 0 and dims >= 1 are needed, got %lld and %lld",
+               static_cast<long long>(shape->rows), static_cast<long long>(shape->dims));
+    JL_REQUIRE(shape->samples >= 1 && shape->rows % shape->samples == 0,
+               "likelihood: samples must divide rows, got %lld and %lld",
+               static_cast<long long>(shape->samples), static_cast<long long>(shape->rows));
+    JL_REQUIRE(!shape->learned_scale || shape->distribution != JL_BERNOULLI,
+               "likelihood: Bernoulli has no scale to learn");
+    JL_REQUIRE(shape->rows == 0 || (parameters != nullptr && x != nullptr),
+               "likelihood: parameters and x must not be null");
+    JL_REQUIRE(workspace.data != nullptr && workspace.bytes >= likelihood_workspace(shape),
+               "likelihood: the workspace has %zu bytes, %zu are needed", workspace.bytes,
+               likelihood_workspace(shape));
+    return JL_OK;
+}
+
 jl_status likelihood(const jl_likelihood* shape, const float* parameters, const float* x,
                      const float* row_weight, const float* weight, float* nll_rows, float* nll_total,
                      float* d_parameters, jl_workspace workspace, jl_stream stream);
