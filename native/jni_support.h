@@ -13,7 +13,10 @@ T* pointer(jlong address) {
 
 inline const jl_kernels* kernels(jlong table) { return pointer<const jl_kernels>(table); }
 inline jl_stream stream_of(jlong address) { return pointer<jl_stream_opaque>(address); }
-inline jl_workspace workspace_of(jlong data, jlong bytes) { return {pointer<void>(data), static_cast<size_t>(bytes)}; }
+inline jl_workspace workspace_of(jlong data, jlong bytes) {
+    return {pointer<void>(data), static_cast<size_t>(bytes)};
+}
 
 // JNIEXPORT function of class org.jlatent.internal.<type>
-#define JL_JNI(result, type, method) extern "C" JNIEXPORT result JNICALL Java_org_jlatent_internal_##type##_##method
+#define JL_JNI(result, type, method) \
+    extern "C" JNIEXPORT result JNICALL Java_org_jlatent_internal_##type##_##method

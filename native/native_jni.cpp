@@ -12,7 +12,8 @@ namespace {
 // The UTF-8 text of a Java string for as long as this lives.
 class Text {
   public:
-    Text(JNIEnv* env, jstring string) : env_(env), string_(string), text_(env->GetStringUTFChars(string, nullptr)) {}
+    Text(JNIEnv* env, jstring string)
+        : env_(env), string_(string), text_(env->GetStringUTFChars(string, nullptr)) {}
     ~Text() {
         if (text_ != nullptr) env_->ReleaseStringUTFChars(string_, text_);
     }
@@ -32,7 +33,8 @@ constexpr size_t kAlignment = 256;
 
 JL_JNI(jlong, Native, allocate0)(JNIEnv*, jclass, jlong bytes) {
     const size_t size = (static_cast<size_t>(bytes) + kAlignment - 1) / kAlignment * kAlignment;
-    void* memory = bytes < 0 || size < static_cast<size_t>(bytes) ? nullptr : std::aligned_alloc(kAlignment, size);
+    void* memory =
+        bytes < 0 || size < static_cast<size_t>(bytes) ? nullptr : std::aligned_alloc(kAlignment, size);
     if (memory != nullptr) std::memset(memory, 0, size);
     return static_cast<jlong>(reinterpret_cast<uintptr_t>(memory));
 }
@@ -44,7 +46,8 @@ JL_JNI(void, Native, zero0)(JNIEnv*, jclass, jlong address, jlong bytes) {
 }
 
 // Get...ArrayRegion checks the range itself and leaves an exception when it is out of bounds.
-JL_JNI(void, Native, copyFloatsIn0)(JNIEnv* env, jclass, jfloatArray source, jint offset, jlong address, jint count) {
+JL_JNI(void, Native, copyFloatsIn0)
+(JNIEnv* env, jclass, jfloatArray source, jint offset, jlong address, jint count) {
     env->GetFloatArrayRegion(source, offset, count, pointer<jfloat>(address));
 }
 
@@ -53,7 +56,8 @@ JL_JNI(void, Native, copyFloatsOut0)
     env->SetFloatArrayRegion(destination, offset, count, pointer<const jfloat>(address));
 }
 
-JL_JNI(void, Native, copyBytesIn0)(JNIEnv* env, jclass, jbyteArray source, jint offset, jlong address, jint count) {
+JL_JNI(void, Native, copyBytesIn0)
+(JNIEnv* env, jclass, jbyteArray source, jint offset, jlong address, jint count) {
     env->GetByteArrayRegion(source, offset, count, pointer<jbyte>(address));
 }
 
@@ -75,8 +79,8 @@ JL_JNI(jstring, Native, locate0)(JNIEnv* env, jclass, jstring name) {
     return env->NewStringUTF(map->l_name);
 }
 
-// Calls `opener` of the library; what it returns goes to table[0]. Returns null, or the reason: dlopen's, or what the
-// library's function `error` says.
+// Calls `opener` of the library; what it returns goes to table[0]. Returns null, or the reason: dlopen's, or
+// what the library's function `error` says.
 JL_JNI(jstring, Native, open0)
 (JNIEnv* env, jclass, jstring path, jstring opener, jstring error, jlongArray table) {
     const Text path_text(env, path), opener_text(env, opener), error_text(env, error);

@@ -60,7 +60,7 @@ TEST_P(RandomTest, NormalsAreBoxMullerOfTheBits) {
     std::vector<double> expected(static_cast<size_t>(count));
     for (size_t i = 0; i < expected.size(); ++i) {
         const size_t pair = i / 2 * 2;
-        const double u = ((bits[pair] >> 8) + 0.5) / 16777216.0;
+        const double u = ((bits[pair] >> 9) + 0.5) / 8388608.0;
         const uint32_t quadrant = bits[pair + 1] >> 30, fraction = (bits[pair + 1] << 2) >> 8;
         const double angle = M_PI / 2.0 * (quadrant + fraction / 16777216.0 - 0.5);
         expected[i] = std::sqrt(-2.0 * std::log(u)) * (i % 2 == 0 ? std::cos(angle) : std::sin(angle));

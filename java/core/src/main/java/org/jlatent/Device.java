@@ -11,7 +11,8 @@ import org.jlatent.spi.BackendProvider;
 /**
  * A place where tensors live and operations run. Open one, share it, close it last.
  *
- * <p>A device and everything made from it belong to one thread at a time. Devices are independent of each other.
+ * <p>A device and everything made from it belong to one thread at a time. Devices are independent
+ * of each other.
  */
 public final class Device implements AutoCloseable {
     private static final Logger LOG = System.getLogger(Device.class.getName());
@@ -38,20 +39,27 @@ public final class Device implements AutoCloseable {
      * @throws DeviceException with the cause when there is none that can be used
      */
     public static Device cuda() {
-        BackendProvider provider = provider("cuda").orElseThrow(() -> new DeviceException(
-                "CUDA is not available: the jlatent-cuda module is not on the class path"));
-        provider.unavailabilityCause().ifPresent(cause -> {
-            throw new DeviceException("CUDA is not available: " + cause);
-        });
+        BackendProvider provider =
+                provider("cuda")
+                        .orElseThrow(
+                                () ->
+                                        new DeviceException(
+                                                "CUDA is not available: the jlatent-cuda module is not on the class path"));
+        provider.unavailabilityCause()
+                .ifPresent(
+                        cause -> {
+                            throw new DeviceException("CUDA is not available: " + cause);
+                        });
         return new Device("cuda", provider.open());
     }
 
     /** CUDA where it is available, else the CPU; which one and why is logged. */
     public static Device best() {
         Optional<BackendProvider> cuda = provider("cuda");
-        Optional<String> cause = cuda.isEmpty()
-                ? Optional.of("the jlatent-cuda module is not on the class path")
-                : cuda.get().unavailabilityCause();
+        Optional<String> cause =
+                cuda.isEmpty()
+                        ? Optional.of("the jlatent-cuda module is not on the class path")
+                        : cuda.get().unavailabilityCause();
         if (cause.isEmpty()) {
             return cuda();
         }

@@ -5,11 +5,12 @@ import java.util.Objects;
 import org.jlatent.internal.Kernels;
 
 /**
- * The operations on tensors, without any tape: shapes and devices are checked, results are allocated in the given scope, the
- * work is queued. Formulas stand in {@code kernels/<operation>/<operation>.h}.
+ * The operations on tensors, without any tape: shapes and devices are checked, results are
+ * allocated in the given scope, the work is queued. Formulas stand in {@code
+ * kernels/<operation>/<operation>.h}.
  *
- * <p>Every method throws {@link ShapeException} when a shape does not fit or tensors live on different devices, and
- * {@link DeviceException} when the device fails.
+ * <p>Every method throws {@link ShapeException} when a shape does not fit or tensors live on
+ * different devices, and {@link DeviceException} when the device fails.
  */
 public final class Ops {
     private Ops() {}
@@ -25,25 +26,47 @@ public final class Ops {
      * @return {@code [m, n]}
      */
     public static Tensor matmul(
-            Scope scope, Tensor a, boolean transposeA, Tensor b, boolean transposeB, Tensor bias, Activation activation) {
+            Scope scope,
+            Tensor a,
+            boolean transposeA,
+            Tensor b,
+            boolean transposeB,
+            Tensor bias,
+            Activation activation) {
         if (a.shape().rank() != 2 || b.shape().rank() != 2) {
-            throw new ShapeException("matmul takes matrices, got " + a.shape() + " and " + b.shape());
+            throw new ShapeException(
+                    "matmul takes matrices, got " + a.shape() + " and " + b.shape());
         }
         long m = a.shape().get(transposeA ? 1 : 0);
         long k = a.shape().get(transposeA ? 0 : 1);
         long n = b.shape().get(transposeB ? 0 : 1);
         if (b.shape().get(transposeB ? 1 : 0) != k) {
-            throw new ShapeException("matmul: inner extents differ: a is " + a.shape() + (transposeA ? " transposed" : "")
-                    + ", b is " + b.shape() + (transposeB ? " transposed" : ""));
+            throw new ShapeException(
+                    "matmul: inner extents differ: a is "
+                            + a.shape()
+                            + (transposeA ? " transposed" : "")
+                            + ", b is "
+                            + b.shape()
+                            + (transposeB ? " transposed" : ""));
         }
         if (bias != null) {
             require("matmul", "bias", bias, Shape.of(n));
         }
         sameDevice("matmul", scope, a, b, bias);
         Tensor out = scope.empty(Shape.of(m, n));
-        scope.device().backend().matmul(
-                m, n, k, transposeA, transposeB, activation.code(), false, a.address(), b.address(), address(bias),
-                out.address());
+        scope.device()
+                .backend()
+                .matmul(
+                        m,
+                        n,
+                        k,
+                        transposeA,
+                        transposeB,
+                        activation.code(),
+                        a.address(),
+                        b.address(),
+                        address(bias),
+                        out.address());
         return out;
     }
 
@@ -54,7 +77,11 @@ public final class Ops {
         sameDevice("activation", scope, x);
         Tensor y = scope.empty(x.shape());
         Kernels.activationForward(
-                scope.device().backend(), activation.code(), x.address(), y.address(), x.shape().elements());
+                scope.device().backend(),
+                activation.code(),
+                x.address(),
+                y.address(),
+                x.shape().elements());
         return y;
     }
 
@@ -63,12 +90,17 @@ public final class Ops {
      *
      * @param saved the output where {@link Activation#differentiatesFromOutput}, else the input
      */
-    public static Tensor activationBackward(Scope scope, Activation activation, Tensor saved, Tensor dy) {
+    public static Tensor activationBackward(
+            Scope scope, Activation activation, Tensor saved, Tensor dy) {
         require("activation backward", "dy", dy, saved.shape());
         sameDevice("activation backward", scope, saved, dy);
         Tensor dx = scope.empty(dy.shape());
         Kernels.activationBackward(
-                scope.device().backend(), activation.code(), saved.address(), dy.address(), dx.address(),
+                scope.device().backend(),
+                activation.code(),
+                saved.address(),
+                dy.address(),
+                dx.address(),
                 dy.shape().elements());
         return dx;
     }
@@ -78,7 +110,12 @@ public final class Ops {
         require("add", "b", b, a.shape());
         sameDevice("add", scope, a, b);
         Tensor out = scope.empty(a.shape());
-        Kernels.add(scope.device().backend(), a.address(), b.address(), out.address(), a.shape().elements());
+        Kernels.add(
+                scope.device().backend(),
+                a.address(),
+                b.address(),
+                out.address(),
+                a.shape().elements());
         return out;
     }
 
@@ -87,7 +124,12 @@ public final class Ops {
         require("scale", "factor", factor, Shape.of(1));
         sameDevice("scale", scope, x, factor);
         Tensor out = scope.empty(x.shape());
-        Kernels.scale(scope.device().backend(), x.address(), factor.address(), out.address(), x.shape().elements());
+        Kernels.scale(
+                scope.device().backend(),
+                x.address(),
+                factor.address(),
+                out.address(),
+                x.shape().elements());
         return out;
     }
 
@@ -100,7 +142,8 @@ public final class Ops {
         sameDevice("sumRows", scope, x);
         long columns = x.shape().get(-1);
         Tensor out = scope.empty(Shape.of(columns));
-        Kernels.sumRows(scope.device().backend(), x.address(), out.address(), x.shape().rows(), columns);
+        Kernels.sumRows(
+                scope.device().backend(), x.address(), out.address(), x.shape().rows(), columns);
         return out;
     }
 
@@ -111,7 +154,11 @@ public final class Ops {
         sameDevice("randomNormal", scope, random.state());
         Tensor out = scope.empty(shape);
         Kernels.randomNormal(
-                scope.device().backend(), out.address(), shape.elements(), random.state().address(), site);
+                scope.device().backend(),
+                out.address(),
+                shape.elements(),
+                random.state().address(),
+                site);
         return out;
     }
 
@@ -128,13 +175,19 @@ public final class Ops {
      * @param densities whether log q(z|x) and log p(z) are wanted
      */
     public record GaussianOptions(
-            int samples, float logVarMin, float logVarMax, float freeBits, int site, boolean densities) {
+            int samples,
+            float logVarMin,
+            float logVarMax,
+            float freeBits,
+            int site,
+            boolean densities) {
         public GaussianOptions {
             if (samples < 1) {
                 throw new IllegalArgumentException("samples must be at least 1, got " + samples);
             }
             if (!(logVarMin <= logVarMax)) {
-                throw new IllegalArgumentException("logVarMin " + logVarMin + " is above logVarMax " + logVarMax);
+                throw new IllegalArgumentException(
+                        "logVarMin " + logVarMin + " is above logVarMax " + logVarMax);
             }
             if (!(freeBits >= 0)) {
                 throw new IllegalArgumentException("freeBits must be at least 0, got " + freeBits);
@@ -143,7 +196,8 @@ public final class Ops {
 
         /** One sample, no clamp, no free bits. */
         public static GaussianOptions plain() {
-            return new GaussianOptions(1, Float.NEGATIVE_INFINITY, Float.POSITIVE_INFINITY, 0.0f, 0, false);
+            return new GaussianOptions(
+                    1, Float.NEGATIVE_INFINITY, Float.POSITIVE_INFINITY, 0.0f, 0, false);
         }
 
         public GaussianOptions withSamples(int samples) {
@@ -168,12 +222,20 @@ public final class Ops {
 
         private Kernels.GaussianShape shape(Posterior p) {
             return new Kernels.GaussianShape(
-                    p.rows(), p.dims(), samples, p.rowStride(), logVarMin, logVarMax, freeBits, site);
+                    p.rows(),
+                    p.dims(),
+                    samples,
+                    p.rowStride(),
+                    logVarMin,
+                    logVarMax,
+                    freeBits,
+                    site);
         }
     }
 
     /**
-     * Samples and divergences. {@code logQ} and {@code logP} are null unless asked for, {@code klLive} without free bits.
+     * Samples and divergences. {@code logQ} and {@code logP} are null unless asked for, {@code
+     * klLive} without free bits.
      *
      * @param z {@code [rows samples, dims]}: the samples of a row follow each other
      * @param klRows {@code [rows]}, KL(q(z|x) || N(0, I)) in nats
@@ -185,8 +247,12 @@ public final class Ops {
     public record GaussianResult(
             Tensor z, Tensor klRows, Tensor klTotal, Tensor logQ, Tensor logP, Tensor klLive) {}
 
-    /** Gradients of the loss for the outputs of {@link #gaussianForward}; null: the loss does not depend on it. */
-    public record GaussianGradients(Tensor dz, Tensor dKlRows, Tensor dKlTotal, Tensor dLogQ, Tensor dLogP) {}
+    /**
+     * Gradients of the loss for the outputs of {@link #gaussianForward}; null: the loss does not
+     * depend on it.
+     */
+    public record GaussianGradients(
+            Tensor dz, Tensor dKlRows, Tensor dKlTotal, Tensor dLogQ, Tensor dLogP) {}
 
     /**
      * Reparameterized samples and KL divergence in one pass [Kingma, Welling 2014].
@@ -196,7 +262,12 @@ public final class Ops {
      * @param klWeight one element that multiplies {@code klTotal}, or null for 1
      */
     public static GaussianResult gaussianForward(
-            Scope scope, Posterior q, GaussianOptions options, Random random, Tensor noise, Tensor klWeight) {
+            Scope scope,
+            Posterior q,
+            GaussianOptions options,
+            Random random,
+            Tensor noise,
+            Tensor klWeight) {
         checkGaussian(scope, q, options, random, noise, klWeight);
         Tensor z = scope.empty(Shape.of(Math.multiplyExact(q.rows(), options.samples()), q.dims()));
         Tensor klRows = scope.empty(Shape.of(q.rows()));
@@ -206,22 +277,39 @@ public final class Ops {
         Tensor logP = options.densities() ? scope.empty(perSample) : null;
         Tensor klLive = options.freeBits() > 0 ? scope.empty(Shape.of(q.dims())) : null;
         Kernels.gaussianForward(
-                scope.device().backend(), options.shape(q), q.muAddress(), q.logVarAddress(), address(noise),
-                address(random), address(klWeight), z.address(), klRows.address(), klTotal.address(), address(logQ),
-                address(logP), address(klLive));
+                scope.device().backend(),
+                options.shape(q),
+                q.muAddress(),
+                q.logVarAddress(),
+                address(noise),
+                address(random),
+                address(klWeight),
+                z.address(),
+                klRows.address(),
+                klTotal.address(),
+                address(logQ),
+                address(logP),
+                address(klLive));
         return new GaussianResult(z, klRows, klTotal, logQ, logP, klLive);
     }
 
     /**
-     * Gradients for mean and log variance, laid out like {@code q}. Arguments as given to {@link #gaussianForward}, with the
-     * random state still at the same step.
+     * Gradients for mean and log variance, laid out like {@code q}. Arguments as given to {@link
+     * #gaussianForward}, with the random state still at the same step.
      */
     public static Posterior gaussianBackward(
-            Scope scope, Posterior q, GaussianOptions options, Random random, Tensor noise, Tensor klWeight, Tensor klLive,
+            Scope scope,
+            Posterior q,
+            GaussianOptions options,
+            Random random,
+            Tensor noise,
+            Tensor klWeight,
+            Tensor klLive,
             GaussianGradients d) {
         checkGaussian(scope, q, options, random, noise, klWeight);
         Shape perSample = Shape.of(q.rows(), options.samples());
-        requireOptional("gaussian backward", "dz", d.dz, Shape.of(q.rows() * options.samples(), q.dims()));
+        requireOptional(
+                "gaussian backward", "dz", d.dz, Shape.of(q.rows() * options.samples(), q.dims()));
         requireOptional("gaussian backward", "dKlRows", d.dKlRows, Shape.of(q.rows()));
         requireOptional("gaussian backward", "dKlTotal", d.dKlTotal, Shape.of(1));
         requireOptional("gaussian backward", "dLogQ", d.dLogQ, perSample);
@@ -229,24 +317,47 @@ public final class Ops {
         requireOptional("gaussian backward", "klLive", klLive, Shape.of(q.dims()));
         Posterior gradient = q.emptyLike(scope);
         Kernels.gaussianBackward(
-                scope.device().backend(), options.shape(q), q.muAddress(), q.logVarAddress(), address(noise),
-                address(random), address(klWeight), address(klLive), address(d.dz), address(d.dKlRows),
-                address(d.dKlTotal), address(d.dLogQ), address(d.dLogP), gradient.muAddress(), gradient.logVarAddress());
+                scope.device().backend(),
+                options.shape(q),
+                q.muAddress(),
+                q.logVarAddress(),
+                address(noise),
+                address(random),
+                address(klWeight),
+                address(klLive),
+                address(d.dz),
+                address(d.dKlRows),
+                address(d.dKlTotal),
+                address(d.dLogQ),
+                address(d.dLogP),
+                gradient.muAddress(),
+                gradient.logVarAddress());
         return gradient;
     }
 
     private static void checkGaussian(
-            Scope scope, Posterior q, GaussianOptions options, Random random, Tensor noise, Tensor klWeight) {
+            Scope scope,
+            Posterior q,
+            GaussianOptions options,
+            Random random,
+            Tensor noise,
+            Tensor klWeight) {
         if (q.dims() < 1) {
-            throw new ShapeException("gaussian needs at least one latent dimension, got [" + q.rows() + ", 0]");
+            throw new ShapeException(
+                    "gaussian needs at least one latent dimension, got [" + q.rows() + ", 0]");
         }
         if (random == null && noise == null) {
             throw new IllegalArgumentException("gaussian needs a random state or explicit noise");
         }
-        requireOptional("gaussian", "noise", noise, Shape.of(q.rows() * options.samples(), q.dims()));
+        requireOptional(
+                "gaussian", "noise", noise, Shape.of(q.rows() * options.samples(), q.dims()));
         requireOptional("gaussian", "klWeight", klWeight, Shape.of(1));
         if (q.device() != scope.device()) {
-            throw new ShapeException("gaussian: the posterior is on " + q.device() + ", the scope on " + scope.device());
+            throw new ShapeException(
+                    "gaussian: the posterior is on "
+                            + q.device()
+                            + ", the scope on "
+                            + scope.device());
         }
         sameDevice("gaussian", scope, random == null ? null : random.state(), noise, klWeight);
     }
@@ -254,24 +365,33 @@ public final class Ops {
     // ---- likelihood ----
 
     /**
-     * Distributions of a pixel given the decoder's output; formulas in kernels/likelihood/likelihood.h.
+     * Distributions of a pixel given the decoder's output; formulas in
+     * kernels/likelihood/likelihood.h.
      *
      * @param distribution which one
-     * @param learnedScale whether the parameters hold a log scale for every value, after the locations
+     * @param learnedScale whether the parameters hold a log scale for every value, after the
+     *     locations
      * @param logScale otherwise this for all: log variance (Gaussian) or log b (Laplace)
      */
-    public record LikelihoodOptions(Distribution distribution, boolean learnedScale, float logScale) {
+    public record LikelihoodOptions(
+            Distribution distribution, boolean learnedScale, float logScale) {
         /** Parameters a value: 2 with a learned scale, else 1. */
         public int parametersPerValue() {
             return learnedScale ? 2 : 1;
         }
     }
 
-    /** In the order of the C ABI's {@code jl_distribution}. */
+    /** What a pixel's distribution can be. */
     public enum Distribution {
-        BERNOULLI,
-        GAUSSIAN,
-        LAPLACE
+        BERNOULLI(0),
+        GAUSSIAN(1),
+        LAPLACE(2);
+
+        private final int code; // the C ABI's jl_distribution
+
+        Distribution(int code) {
+            this.code = code;
+        }
     }
 
     /**
@@ -293,20 +413,39 @@ public final class Ops {
      * @param gradient whether {@code dParameters} is wanted
      */
     public static LikelihoodResult likelihood(
-            Scope scope, LikelihoodOptions options, Tensor parameters, Tensor x, Tensor rowWeight, Tensor weight,
+            Scope scope,
+            LikelihoodOptions options,
+            Tensor parameters,
+            Tensor x,
+            Tensor rowWeight,
+            Tensor weight,
             boolean gradient) {
         if (parameters.shape().rank() != 2 || x.shape().rank() != 2) {
-            throw new ShapeException("likelihood takes matrices, got parameters " + parameters.shape() + ", x " + x.shape());
+            throw new ShapeException(
+                    "likelihood takes matrices, got parameters "
+                            + parameters.shape()
+                            + ", x "
+                            + x.shape());
         }
         long rows = parameters.shape().get(0);
         long dims = x.shape().get(1);
         if (parameters.shape().get(1) != dims * options.parametersPerValue()) {
-            throw new ShapeException("likelihood: x " + x.shape() + " needs parameters of " + dims * options.parametersPerValue()
-                    + " columns, got " + parameters.shape());
+            throw new ShapeException(
+                    "likelihood: x "
+                            + x.shape()
+                            + " needs parameters of "
+                            + dims * options.parametersPerValue()
+                            + " columns, got "
+                            + parameters.shape());
         }
         long xRows = x.shape().get(0);
         if (xRows == 0 ? rows != 0 : rows % xRows != 0) {
-            throw new ShapeException("likelihood: " + rows + " rows of parameters do not share " + xRows + " rows of x evenly");
+            throw new ShapeException(
+                    "likelihood: "
+                            + rows
+                            + " rows of parameters do not share "
+                            + xRows
+                            + " rows of x evenly");
         }
         requireOptional("likelihood", "rowWeight", rowWeight, Shape.of(rows));
         requireOptional("likelihood", "weight", weight, Shape.of(1));
@@ -315,9 +454,20 @@ public final class Ops {
         Tensor nllTotal = scope.empty(Shape.of(1));
         Tensor dParameters = gradient ? scope.empty(parameters.shape()) : null;
         Kernels.likelihood(
-                scope.device().backend(), rows, dims, xRows == 0 ? 1 : rows / xRows, options.distribution().ordinal(),
-                options.learnedScale(), options.logScale(), parameters.address(), x.address(), address(rowWeight),
-                address(weight), nllRows.address(), nllTotal.address(), address(dParameters));
+                scope.device().backend(),
+                rows,
+                dims,
+                xRows == 0 ? 1 : rows / xRows,
+                options.distribution().code,
+                options.learnedScale(),
+                options.logScale(),
+                parameters.address(),
+                x.address(),
+                address(rowWeight),
+                address(weight),
+                nllRows.address(),
+                nllTotal.address(),
+                address(dParameters));
         return new LikelihoodResult(nllRows, nllTotal, dParameters);
     }
 
@@ -333,21 +483,34 @@ public final class Ops {
 
     private static void require(String operation, String name, Tensor tensor, Shape expected) {
         if (!tensor.shape().equals(expected)) {
-            throw new ShapeException(operation + ": " + name + " must be " + expected + ", got " + tensor.shape());
+            throw new ShapeException(
+                    operation + ": " + name + " must be " + expected + ", got " + tensor.shape());
         }
     }
 
-    private static void requireOptional(String operation, String name, Tensor tensor, Shape expected) {
+    private static void requireOptional(
+            String operation, String name, Tensor tensor, Shape expected) {
         if (tensor != null) {
             require(operation, name, tensor, expected);
         }
     }
 
     private static void sameDevice(String operation, Scope scope, Tensor... tensors) {
-        Arrays.stream(tensors).filter(Objects::nonNull).filter(t -> t.device() != scope.device()).findFirst()
-                .ifPresent(t -> {
-                    throw new ShapeException(operation + ": tensor " + t.shape() + " is on another device (" + t.device()
-                            + ") than the scope (" + scope.device() + ")");
-                });
+        Arrays.stream(tensors)
+                .filter(Objects::nonNull)
+                .filter(t -> t.device() != scope.device())
+                .findFirst()
+                .ifPresent(
+                        t -> {
+                            throw new ShapeException(
+                                    operation
+                                            + ": tensor "
+                                            + t.shape()
+                                            + " is on another device ("
+                                            + t.device()
+                                            + ") than the scope ("
+                                            + scope.device()
+                                            + ")");
+                        });
     }
 }

@@ -3,8 +3,8 @@ package org.jlatent;
 import java.util.List;
 
 /**
- * A diagonal Gaussian a row: mean and log variance, {@code [rows, dims]} each, as two tensors or as the two halves of one.
- * Where one matrix holds both, gradients come as one matrix too.
+ * A diagonal Gaussian a row: mean and log variance, {@code [rows, dims]} each, as two tensors or as
+ * the two halves of one. Where one matrix holds both, gradients come as one matrix too.
  */
 public final class Posterior {
     private final Tensor mu;
@@ -15,16 +15,23 @@ public final class Posterior {
         this.logVar = logVar;
     }
 
-    /** @throws ShapeException unless both are matrices of one shape */
+    /**
+     * @throws ShapeException unless both are matrices of one shape
+     */
     public static Posterior of(Tensor mu, Tensor logVar) {
         if (mu.shape().rank() != 2 || !mu.shape().equals(logVar.shape())) {
             throw new ShapeException(
-                    "a posterior needs mu and logVar as [rows, dims] alike, got " + mu.shape() + " and " + logVar.shape());
+                    "a posterior needs mu and logVar as [rows, dims] alike, got "
+                            + mu.shape()
+                            + " and "
+                            + logVar.shape());
         }
         return new Posterior(mu, logVar);
     }
 
-    /** @param both {@code [rows, 2 dims]}: each row is mu, then logVar */
+    /**
+     * @param both {@code [rows, 2 dims]}: each row is mu, then logVar
+     */
     public static Posterior packed(Tensor both) {
         if (both.shape().rank() != 2 || both.shape().get(1) % 2 != 0) {
             throw new ShapeException("a packed posterior is [rows, 2 dims], got " + both.shape());
@@ -77,6 +84,7 @@ public final class Posterior {
 
     /** A posterior of new tensors in {@code scope}, laid out like this one: for gradients. */
     Posterior emptyLike(Scope scope) {
-        return new Posterior(scope.empty(mu.shape()), logVar == null ? null : scope.empty(logVar.shape()));
+        return new Posterior(
+                scope.empty(mu.shape()), logVar == null ? null : scope.empty(logVar.shape()));
     }
 }

@@ -5,13 +5,16 @@ import java.nio.ByteOrder;
 import org.jlatent.internal.Kernels;
 
 /**
- * The random state of a model on a device: noise is a pure function of (seed, step, site, element), so a step can be repeated
- * and its backward pass asks for the same noise again. The step lives in device memory.
+ * The random state of a model on a device: noise is a pure function of (seed, step, site, element),
+ * so a step can be repeated and its backward pass asks for the same noise again. The step lives in
+ * device memory.
  */
 public final class Random {
     private final Tensor state; // a jl_random: u64 seed, u32 step, u32 reserved
 
-    /** @param scope owns the state */
+    /**
+     * @param scope owns the state
+     */
     public Random(Scope scope, long seed) {
         state = scope.empty(Shape.of(4));
         set(seed, 0);

@@ -4,10 +4,12 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Owns tensors. Memory comes from chunks that are handed out front to back; {@link #clear} takes all tensors back at once and
- * keeps the memory, so that a loop that asks for the same shapes gets the same addresses and allocates nothing.
+ * Owns tensors. Memory comes from chunks that are handed out front to back; {@link #clear} takes
+ * all tensors back at once and keeps the memory, so that a loop that asks for the same shapes gets
+ * the same addresses and allocates nothing.
  *
- * <p>Not thread-safe. Tensors of a cleared or closed scope throw {@link IllegalStateException} when used.
+ * <p>Not thread-safe. Tensors of a cleared or closed scope throw {@link IllegalStateException} when
+ * used.
  */
 public final class Scope implements AutoCloseable {
     private static final long ALIGNMENT = 256;
@@ -31,7 +33,8 @@ public final class Scope implements AutoCloseable {
 
     /** An uninitialised f32 tensor. */
     public Tensor empty(Shape shape) {
-        return new Tensor(this, shape, allocate(Math.multiplyExact(shape.elements(), (long) Float.BYTES)));
+        return new Tensor(
+                this, shape, allocate(Math.multiplyExact(shape.elements(), (long) Float.BYTES)));
     }
 
     /** An f32 tensor of zeros. */
@@ -46,9 +49,11 @@ public final class Scope implements AutoCloseable {
         return tensor;
     }
 
-    /** A copy of {@code values} as an f32 tensor.
+    /**
+     * A copy of {@code values} as an f32 tensor.
      *
-     * @throws ShapeException if the number of values is not the shape's */
+     * @throws ShapeException if the number of values is not the shape's
+     */
     public Tensor of(Shape shape, float... values) {
         Tensor tensor = empty(shape);
         tensor.copyFrom(values);

@@ -11,7 +11,9 @@ public final class Shape {
         this.extents = extents;
     }
 
-    /** @throws ShapeException if an extent is negative or the product overflows */
+    /**
+     * @throws ShapeException if an extent is negative or the product overflows
+     */
     public static Shape of(long... extents) {
         Shape shape = new Shape(extents.clone());
         try {
@@ -66,6 +68,8 @@ public final class Shape {
 
     @Override
     public String toString() {
-        return Arrays.stream(extents).mapToObj(Long::toString).collect(Collectors.joining(", ", "[", "]"));
+        return Arrays.stream(extents)
+                .mapToObj(Long::toString)
+                .collect(Collectors.joining(", ", "[", "]"));
     }
 }

@@ -1,18 +1,20 @@
 package org.jlatent;
 
 import java.util.ArrayList;
-import java.util.Collections;
-import java.util.IdentityHashMap;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.UnaryOperator;
 
 /**
- * Reverse-mode differentiation: operations record how to go back, {@link #backward} goes back through them in reverse order.
+ * Reverse-mode differentiation: operations record how to go back, {@link #backward} goes back
+ * through them in reverse order.
  *
- * <p>Gradients are kept for tensors that lead from a {@linkplain #watch watched} tensor (parameters are) to the loss; for all
- * others nothing is computed. Everything the tape makes lives in its scope.
+ * <p>Gradients are kept for tensors that lead from a {@linkplain #watch watched} tensor (parameters
+ * are) to the loss; for all others nothing is computed. Everything the tape makes lives in its
+ * scope.
  */
 public final class Tape {
     private record Step(List<Tensor> outputs, Runnable backward) {}
@@ -20,8 +22,8 @@ public final class Tape {
     private final Scope scope;
     private final boolean recording;
     private final List<Step> steps = new ArrayList<>();
-    private final Map<Tensor, Tensor> gradients = new IdentityHashMap<>();
-    private final Set<Tensor> tracked = Collections.newSetFromMap(new IdentityHashMap<>());
+    private final Map<Tensor, Tensor> gradients = new HashMap<>();
+    private final Set<Tensor> tracked = new HashSet<>();
     private final List<String> labels = new ArrayList<>();
     private Tensor seed;
 
@@ -62,8 +64,9 @@ public final class Tape {
     }
 
     /**
-     * Records an operation. {@code backward} is run once, when some output has a gradient; it reads {@link #gradient} of the
-     * outputs and calls {@link #accumulate} for the inputs that are tracked.
+     * Records an operation. {@code backward} is run once, when some output has a gradient; it reads
+     * {@link #gradient} of the outputs and calls {@link #accumulate} for the inputs that are
+     * tracked.
      *
      * @param label names the operation when a value turns out not to be finite
      * @param inputs what the outputs depend on; when none of them is tracked nothing is recorded
@@ -77,9 +80,17 @@ public final class Tape {
         labels.add(label);
     }
 
-    /** Records an operation of one input and one output; {@code backward} maps the output's gradient to the input's. */
-    public Tensor record(String label, Tensor input, Tensor output, UnaryOperator<Tensor> backward) {
-        record(label, List.of(input), List.of(output), () -> accumulate(input, backward.apply(gradient(output))));
+    /**
+     * Records an operation of one input and one output; {@code backward} maps the output's gradient
+     * to the input's.
+     */
+    public Tensor record(
+            String label, Tensor input, Tensor output, UnaryOperator<Tensor> backward) {
+        record(
+                label,
+                List.of(input),
+                List.of(output),
+                () -> accumulate(input, backward.apply(gradient(output))));
         return output;
     }
 
@@ -94,12 +105,16 @@ public final class Tape {
             return;
         }
         if (!gradient.shape().equals(tensor.shape())) {
-            throw new ShapeException("gradient " + gradient.shape() + " for a tensor " + tensor.shape());
+            throw new ShapeException(
+                    "gradient " + gradient.shape() + " for a tensor " + tensor.shape());
         }
         gradients.merge(tensor, gradient, (a, b) -> Ops.add(scope, a, b));
     }
 
-    /** Whether {@code gradient} is the 1 that backward started from: multiplying with it can be left out. */
+    /**
+     * Whether {@code gradient} is the 1 that backward started from: multiplying with it can be left
+     * out.
+     */
     public boolean isSeed(Tensor gradient) {
         return gradient == seed;
     }
@@ -126,7 +141,10 @@ public final class Tape {
         }
     }
 
-    /** The first recorded output that holds a value that is not finite, by its operation's label; null when all are. */
+    /**
+     * The first recorded output that holds a value that is not finite, by its operation's label;
+     * null when all are.
+     */
     public String firstNonFinite() {
         for (int i = 0; i < steps.size(); i++) {
             for (Tensor output : steps.get(i).outputs) {

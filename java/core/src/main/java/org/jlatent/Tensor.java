@@ -24,12 +24,15 @@ public final class Tensor {
         return scope.device();
     }
 
-    /** Address in the device's memory, valid as long as the tensor.
+    /**
+     * Address in the device's memory, valid as long as the tensor.
      *
-     * @throws IllegalStateException if the scope was cleared or closed since */
+     * @throws IllegalStateException if the scope was cleared or closed since
+     */
     public long address() {
         if (!scope.isCurrent(generation)) {
-            throw new IllegalStateException("tensor " + shape + " is used after its scope was cleared or closed");
+            throw new IllegalStateException(
+                    "tensor " + shape + " is used after its scope was cleared or closed");
         }
         return address;
     }
@@ -71,20 +74,30 @@ public final class Tensor {
 
     private void checkCount(int count) {
         if (count != shape.elements()) {
-            throw new ShapeException("tensor " + shape + " has " + shape.elements() + " elements, the array " + count);
+            throw new ShapeException(
+                    "tensor "
+                            + shape
+                            + " has "
+                            + shape.elements()
+                            + " elements, the array "
+                            + count);
         }
     }
 
     private int intElements() {
         if (shape.elements() > Integer.MAX_VALUE) {
-            throw new ShapeException("tensor " + shape + " has more elements than a Java array can hold");
+            throw new ShapeException(
+                    "tensor " + shape + " has more elements than a Java array can hold");
         }
         return (int) shape.elements();
     }
 
     @Override
     public String toString() {
-        String values = shape.elements() <= 16 && scope.isCurrent(generation) ? " " + Arrays.toString(toFloatArray()) : "";
+        String values =
+                shape.elements() <= 16 && scope.isCurrent(generation)
+                        ? " " + Arrays.toString(toFloatArray())
+                        : "";
         return "Tensor" + shape + values;
     }
 }

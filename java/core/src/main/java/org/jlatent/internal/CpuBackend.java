@@ -5,8 +5,9 @@ import org.jlatent.DeviceException;
 import org.jlatent.spi.Backend;
 
 /**
- * The CPU: host memory, oneDNN for dense math, and a table of launchers. {@code -Djlatent.kernels=PATH} puts another table
- * there, such as the emulated CUDA one, so that the same program exercises the {@code .cu} files.
+ * The CPU: host memory, oneDNN for dense math, and a table of launchers. {@code
+ * -Djlatent.kernels=PATH} puts another table there, such as the emulated CUDA one, so that the same
+ * program exercises the {@code .cu} files.
  */
 public final class CpuBackend implements Backend {
     private final long kernels;
@@ -18,7 +19,9 @@ public final class CpuBackend implements Backend {
     public CpuBackend() {
         Path folder = NativeLibraries.folder();
         String given = System.getProperty("jlatent.kernels");
-        kernels = Native.openKernels(given != null ? Path.of(given) : folder.resolve("libjlatent_cpu.so"));
+        kernels =
+                Native.openKernels(
+                        given != null ? Path.of(given) : folder.resolve("libjlatent_cpu.so"));
         dense = Native.openDense(folder.resolve("libjlatent_onednn.so"));
         description = "cpu (" + Kernels.name(kernels) + ")";
     }
@@ -37,7 +40,8 @@ public final class CpuBackend implements Backend {
     public long allocate(long bytes) {
         long address = Native.allocate0(bytes);
         if (address == 0) {
-            throw new DeviceException("out of memory: " + bytes + " bytes asked for on " + description);
+            throw new DeviceException(
+                    "out of memory: " + bytes + " bytes asked for on " + description);
         }
         return address;
     }
@@ -95,9 +99,17 @@ public final class CpuBackend implements Backend {
 
     @Override
     public void matmul(
-            long m, long n, long k, boolean transposeA, boolean transposeB, int activation, boolean accumulate, long a,
-            long b, long bias, long out) {
-        int status = matmul0(dense, m, n, k, transposeA, transposeB, activation, accumulate, a, b, bias, out);
+            long m,
+            long n,
+            long k,
+            boolean transposeA,
+            boolean transposeB,
+            int activation,
+            long a,
+            long b,
+            long bias,
+            long out) {
+        int status = matmul0(dense, m, n, k, transposeA, transposeB, activation, a, b, bias, out);
         if (status != 0) {
             throw new DeviceException("matmul on " + description + ": " + lastError0(dense));
         }
@@ -111,8 +123,17 @@ public final class CpuBackend implements Backend {
     }
 
     private static native int matmul0(
-            long dense, long m, long n, long k, boolean transposeA, boolean transposeB, int activation, boolean accumulate,
-            long a, long b, long bias, long out);
+            long dense,
+            long m,
+            long n,
+            long k,
+            boolean transposeA,
+            boolean transposeB,
+            int activation,
+            long a,
+            long b,
+            long bias,
+            long out);
 
     private static native void setThreads0(long dense, int threads);
 

@@ -4,8 +4,8 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AtomicMoveNotSupportedException;
-import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.DirectoryNotEmptyException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -15,14 +15,17 @@ import java.util.Locale;
 import java.util.stream.Stream;
 
 /**
- * Finds the native libraries: in {@code -Djlatent.library.path} if it is given, else unpacked from the jar into a folder
- * named for their content, {@code ~/.cache/jlatent/<hash>}. Any number of processes may start at once: each unpacks into
- * a folder of its own and renames it into place; the first wins.
+ * Finds the native libraries: in {@code -Djlatent.library.path} if it is given, else unpacked from
+ * the jar into a folder named for their content, {@code ~/.cache/jlatent/<hash>}. Any number of
+ * processes may start at once: each unpacks into a folder of its own and renames it into place; the
+ * first wins.
  */
 public final class NativeLibraries {
     private static final String RESOURCES = "/org/jlatent/native/linux-x86_64/";
 
-    /** The libraries' names and hashes, written by the native build: one {@code sha256  name} a line. */
+    /**
+     * The libraries' names and hashes, written by the native build: one {@code sha256 name} a line.
+     */
     private static final String LIST = "natives.txt";
 
     private static Path folder;
@@ -43,7 +46,8 @@ public final class NativeLibraries {
         try {
             System.load(library.toAbsolutePath().toString());
         } catch (UnsatisfiedLinkError e) {
-            throw new UnsupportedPlatformException("cannot load " + library + ": " + e.getMessage(), e);
+            throw new UnsupportedPlatformException(
+                    "cannot load " + library + ": " + e.getMessage(), e);
         }
     }
 
@@ -53,7 +57,9 @@ public final class NativeLibraries {
         if (!os.toLowerCase(Locale.ROOT).contains("linux") || !arch.equals("amd64")) {
             throw new UnsupportedPlatformException(
                     "jlatent's native libraries run on Linux x86-64 with glibc 2.34 or later; this is "
-                            + os + " " + arch);
+                            + os
+                            + " "
+                            + arch);
         }
         try {
             byte[] list = resource(LIST);
@@ -76,8 +82,12 @@ public final class NativeLibraries {
             return target;
         } catch (IOException e) {
             throw new UnsupportedPlatformException(
-                    "cannot unpack the native libraries into " + cache() + " (" + e.getMessage()
-                            + "); set -Djlatent.cache to a folder that can be written", e);
+                    "cannot unpack the native libraries into "
+                            + cache()
+                            + " ("
+                            + e.getMessage()
+                            + "); set -Djlatent.cache to a folder that can be written",
+                    e);
         }
     }
 
@@ -87,18 +97,26 @@ public final class NativeLibraries {
             return Path.of(given);
         }
         String xdg = System.getenv("XDG_CACHE_HOME");
-        Path base = xdg != null && !xdg.isEmpty() ? Path.of(xdg) : Path.of(System.getProperty("user.home"), ".cache");
+        Path base =
+                xdg != null && !xdg.isEmpty()
+                        ? Path.of(xdg)
+                        : Path.of(System.getProperty("user.home"), ".cache");
         return base.resolve("jlatent");
     }
 
     private static List<String> names(byte[] list) {
-        return new String(list, StandardCharsets.UTF_8).lines().map(line -> line.substring(line.indexOf("  ") + 2)).toList();
+        return new String(list, StandardCharsets.UTF_8)
+                .lines()
+                .map(line -> line.substring(line.indexOf("  ") + 2))
+                .toList();
     }
 
     private static void rename(Path fresh, Path target) throws IOException {
         try {
             Files.move(fresh, target, StandardCopyOption.ATOMIC_MOVE);
-        } catch (FileAlreadyExistsException | DirectoryNotEmptyException | AtomicMoveNotSupportedException e) {
+        } catch (FileAlreadyExistsException
+                | DirectoryNotEmptyException
+                | AtomicMoveNotSupportedException e) {
             if (!Files.isDirectory(target)) {
                 throw e;
             }
@@ -126,7 +144,9 @@ public final class NativeLibraries {
         InputStream in = NativeLibraries.class.getResourceAsStream(RESOURCES + name);
         if (in == null) {
             throw new UnsupportedPlatformException(
-                    "this jar holds no native library " + name + "; build it with Maven, or set -Djlatent.library.path");
+                    "this jar holds no native library "
+                            + name
+                            + "; build it with Maven, or set -Djlatent.library.path");
         }
         return in;
     }

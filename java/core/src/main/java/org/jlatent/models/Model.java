@@ -21,7 +21,8 @@ public abstract class Model extends Module {
 
     /**
      * @param loss {@code [1]}: what is minimised, a mean over the batch
-     * @param metrics by name, each {@code [batch]} with one value an image, unweighted; their means are reported
+     * @param metrics by name, each {@code [batch]} with one value an image, unweighted; their means
+     *     are reported
      */
     public record Objective(Tensor loss, Map<String, Tensor> metrics) {}
 }

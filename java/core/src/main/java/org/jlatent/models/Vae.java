@@ -20,11 +20,12 @@ import org.jlatent.nn.Linear;
 import org.jlatent.nn.Sequential;
 
 /**
- * Variational autoencoder with a diagonal Gaussian posterior and a standard normal prior [Kingma, Welling 2014]; with
- * {@code beta} other than 1 a beta-VAE [Higgins et al. 2017].
+ * Variational autoencoder with a diagonal Gaussian posterior and a standard normal prior [Kingma,
+ * Welling 2014]; with {@code beta} other than 1 a beta-VAE [Higgins et al. 2017].
  *
- * <p>Loss, a mean over the batch in nats: {@code -log p(x|z) + beta KL(q(z|x) || p(z))}, with free bits if asked for.
- * Parameters: {@code encoder.*}, whose last layer gives mu and logVar side by side, and {@code decoder.*}.
+ * <p>Loss, a mean over the batch in nats: {@code -log p(x|z) + beta KL(q(z|x) || p(z))}, with free
+ * bits if asked for. Parameters: {@code encoder.*}, whose last layer gives mu and logVar side by
+ * side, and {@code decoder.*}.
  */
 public final class Vae extends Model {
     private static final int NOISE = 1; // the site of the posterior's noise
@@ -49,11 +50,22 @@ public final class Vae extends Model {
         for (int i = 0; i < hidden.length; i++) {
             mirrored[i] = hidden[hidden.length - 1 - i];
         }
-        encoder = child("encoder", mlp(init, dims, hidden, 2 * config.latent(), config.activation()));
-        decoder = child(
-                "decoder",
-                mlp(init, config.latent(), mirrored, dims * config.likelihood().parametersPerValue(), config.activation()));
-        posterior = GaussianOptions.plain().withSite(NOISE).withSamples(config.samples()).withFreeBits(config.freeBits());
+        encoder =
+                child("encoder", mlp(init, dims, hidden, 2 * config.latent(), config.activation()));
+        decoder =
+                child(
+                        "decoder",
+                        mlp(
+                                init,
+                                config.latent(),
+                                mirrored,
+                                dims * config.likelihood().parametersPerValue(),
+                                config.activation()));
+        posterior =
+                GaussianOptions.plain()
+                        .withSite(NOISE)
+                        .withSamples(config.samples())
+                        .withFreeBits(config.freeBits());
     }
 
     private static Sequential mlp(Init init, int in, int[] hidden, int out, Activation activation) {
@@ -100,8 +112,10 @@ public final class Vae extends Model {
         long batch = x.shape().get(0);
         Tensor klWeight = scope.scalar(config.beta() / batch);
         Tensor weight = scope.scalar(1.0f / (batch * config.samples()));
-        GaussianResult q = new GaussianSample(random, posterior).forward(tape, encode(tape, x), klWeight);
-        Likelihood.Loss reconstruction = config.likelihood().loss(tape, decode(tape, q.z()), x, weight);
+        GaussianResult q =
+                new GaussianSample(random, posterior).forward(tape, encode(tape, x), klWeight);
+        Likelihood.Loss reconstruction =
+                config.likelihood().loss(tape, decode(tape, q.z()), x, weight);
         Tensor loss = sum(tape, reconstruction.total(), q.klTotal());
         Map<String, Tensor> metrics = new LinkedHashMap<>();
         metrics.put("reconstruction", reconstruction.rows());
@@ -111,14 +125,21 @@ public final class Vae extends Model {
 
     private static Tensor sum(Tape tape, Tensor a, Tensor b) {
         Tensor out = Ops.add(tape.scope(), a, b);
-        tape.record("loss", java.util.List.of(a, b), java.util.List.of(out), () -> {
-            tape.accumulate(a, tape.gradient(out));
-            tape.accumulate(b, tape.gradient(out));
-        });
+        tape.record(
+                "loss",
+                java.util.List.of(a, b),
+                java.util.List.of(out),
+                () -> {
+                    tape.accumulate(a, tape.gradient(out));
+                    tape.accumulate(b, tape.gradient(out));
+                });
         return out;
     }
 
-    /** Means of p(x|z) for {@code count} draws of z from the prior, {@code count dims} values; the same for the same seed. */
+    /**
+     * Means of p(x|z) for {@code count} draws of z from the prior, {@code count dims} values; the
+     * same for the same seed.
+     */
     public float[] sample(Scope scope, int count, long seed) {
         Random prior = new Random(scope, seed);
         Tensor z = Ops.randomNormal(scope, Shape.of(count, config.latent()), prior, PRIOR);
@@ -134,7 +155,9 @@ public final class Vae extends Model {
     }
 
     private float[] means(Tensor parameters) {
-        int dims = Math.toIntExact(parameters.shape().get(1) / config.likelihood().parametersPerValue());
+        int dims =
+                Math.toIntExact(
+                        parameters.shape().get(1) / config.likelihood().parametersPerValue());
         return config.likelihood().mean(parameters.toFloatArray(), dims);
     }
 }

@@ -5,7 +5,10 @@ import org.jlatent.Activation;
 import org.jlatent.nn.Likelihood;
 import org.jlatent.nn.Likelihoods;
 
-/** The shape and objective of a {@link Vae}: {@code VaeConfig.defaults().latent(10).beta(4)}. Immutable. */
+/**
+ * The shape and objective of a {@link Vae}: {@code VaeConfig.defaults().latent(10).beta(4)}.
+ * Immutable.
+ */
 public final class VaeConfig {
     private final int[] hidden;
     private final int latent;
@@ -16,7 +19,13 @@ public final class VaeConfig {
     private final int samples;
 
     private VaeConfig(
-            int[] hidden, int latent, Activation activation, Likelihood likelihood, float beta, float freeBits, int samples) {
+            int[] hidden,
+            int latent,
+            Activation activation,
+            Likelihood likelihood,
+            float beta,
+            float freeBits,
+            int samples) {
         this.hidden = hidden;
         this.latent = latent;
         this.activation = activation;
@@ -28,7 +37,8 @@ public final class VaeConfig {
 
     /** One hidden layer of 400, 20 latent dimensions, ReLU, Bernoulli pixels, beta 1. */
     public static VaeConfig defaults() {
-        return new VaeConfig(new int[] {400}, 20, Activation.RELU, Likelihoods.bernoulli(), 1.0f, 0.0f, 1);
+        return new VaeConfig(
+                new int[] {400}, 20, Activation.RELU, Likelihoods.bernoulli(), 1.0f, 0.0f, 1);
     }
 
     /** Widths of the encoder's hidden layers; the decoder mirrors them. */
@@ -36,7 +46,8 @@ public final class VaeConfig {
         for (int width : widths) {
             require(width >= 1, "hidden layers need at least one unit", Arrays.toString(widths));
         }
-        return new VaeConfig(widths.clone(), latent, activation, likelihood, beta, freeBits, samples);
+        return new VaeConfig(
+                widths.clone(), latent, activation, likelihood, beta, freeBits, samples);
     }
 
     /** Latent dimensions. */

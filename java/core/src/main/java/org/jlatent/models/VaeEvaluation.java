@@ -15,15 +15,23 @@ import org.jlatent.data.ImageSet;
  * How well a {@link Vae} explains a set of images. Means over images, in nats an image.
  *
  * @param elbo lower bound on log p(x), {@code -(reconstruction + kl)}
- * @param nll importance-weighted estimate of -log p(x) [Burda et al. 2016, eq. 8], never above -elbo but for noise
+ * @param nll importance-weighted estimate of -log p(x) [Burda et al. 2016, eq. 8], never above
+ *     -elbo but for noise
  * @param reconstruction -log p(x|z), z drawn from q(z|x)
  * @param kl KL(q(z|x) || p(z)), in closed form
- * @param activeUnits latent dimensions whose mean varies over the images by more than 0.01 [Burda et al. 2016]
- * @param normalizedError squared error of the reconstruction at the posterior's mean / variance of the data
+ * @param activeUnits latent dimensions whose mean varies over the images by more than 0.01 [Burda
+ *     et al. 2016]
+ * @param normalizedError squared error of the reconstruction at the posterior's mean / variance of
+ *     the data
  * @param bitsPerDim {@code nll} in bits a pixel, for images of zeros and ones; NaN for others
  */
 public record VaeEvaluation(
-        double elbo, double nll, double reconstruction, double kl, int activeUnits, double normalizedError,
+        double elbo,
+        double nll,
+        double reconstruction,
+        double kl,
+        int activeUnits,
+        double normalizedError,
         double bitsPerDim) {
     private static final int SITE = 3; // of the evaluation's noise
     private static final double ACTIVE = 0.01;
@@ -33,9 +41,11 @@ public record VaeEvaluation(
      *
      * @param samples of z for each image, for {@code nll} and {@code reconstruction}
      */
-    public static VaeEvaluation of(Vae vae, ImageSet images, int samples, int batchSize, long seed) {
+    public static VaeEvaluation of(
+            Vae vae, ImageSet images, int samples, int batchSize, long seed) {
         if (images.size() == 0) {
-            throw new IllegalArgumentException("there are no images to evaluate on in " + images.name());
+            throw new IllegalArgumentException(
+                    "there are no images to evaluate on in " + images.name());
         }
         try (Scope owned = new Scope(vae.parameters().values().iterator().next().device());
                 Scope scope = new Scope(owned.device())) {
@@ -81,10 +91,16 @@ public record VaeEvaluation(
             Tensor x = scope.of(Shape.of(count, dims), pixels);
             Tape tape = Tape.inference(scope);
             Posterior q = vae.encode(tape, x);
-            GaussianOptions options = GaussianOptions.plain().withSamples(samples).withSite(SITE).withDensities(true);
+            GaussianOptions options =
+                    GaussianOptions.plain().withSamples(samples).withSite(SITE).withDensities(true);
             GaussianResult r = Ops.gaussianForward(scope, q, options, random, null, null);
-            Tensor rows = vae.config().likelihood().loss(tape, vae.decode(tape, r.z()), x, null).rows();
-            addBounds(rows.toFloatArray(), r.klRows().toFloatArray(), r.logQ().toFloatArray(), r.logP().toFloatArray());
+            Tensor rows =
+                    vae.config().likelihood().loss(tape, vae.decode(tape, r.z()), x, null).rows();
+            addBounds(
+                    rows.toFloatArray(),
+                    r.klRows().toFloatArray(),
+                    r.logQ().toFloatArray(),
+                    r.logP().toFloatArray());
             addUnits(q.meanToArray());
             addPixels(pixels, vae.reconstruct(scope, x));
             random.advance();
@@ -137,7 +153,11 @@ public record VaeEvaluation(
             double pixelMean = pixelSum / values;
             double variance = pixelSquare / values - pixelMean * pixelMean;
             return new VaeEvaluation(
-                    -(reconstruction + kl) / n, nll / n, reconstruction / n, kl / n, active,
+                    -(reconstruction + kl) / n,
+                    nll / n,
+                    reconstruction / n,
+                    kl / n,
+                    active,
                     squaredError / values / variance,
                     binary ? nll / n / images.dimensions() / Math.log(2) : Double.NaN);
         }

@@ -5,7 +5,10 @@ import org.jlatent.Ops;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
 
-/** An activation as a layer of its own, any shape. {@link Linear} fuses it where one follows the other. */
+/**
+ * An activation as a layer of its own, any shape. {@link Linear} fuses it where one follows the
+ * other.
+ */
 public record Elementwise(Activation activation) implements Layer {
 
     @Override
@@ -13,6 +16,9 @@ public record Elementwise(Activation activation) implements Layer {
         Tensor y = Ops.activationForward(tape.scope(), activation, x);
         Tensor saved = activation.differentiatesFromOutput() ? y : x;
         return tape.record(
-                activation.name(), x, y, dy -> Ops.activationBackward(tape.scope(), activation, saved, dy));
+                activation.name(),
+                x,
+                y,
+                dy -> Ops.activationBackward(tape.scope(), activation, saved, dy));
     }
 }

@@ -13,14 +13,17 @@ import org.jlatent.Tape;
 import org.jlatent.Tensor;
 
 /**
- * Draws z ~ q(z|x) = N(mu, exp(logVar)) by the reparameterization trick, with KL(q || N(0, I)), in one kernel each way
- * [Kingma, Welling 2014, eq. 10]. The noise is not stored: backward computes it again.
+ * Draws z ~ q(z|x) = N(mu, exp(logVar)) by the reparameterization trick, with KL(q || N(0, I)), in
+ * one kernel each way [Kingma, Welling 2014, eq. 10]. The noise is not stored: backward computes it
+ * again.
  */
 public final class GaussianSample {
     private final Random random;
     private final GaussianOptions options;
 
-    /** @param random must stay at the same step from a forward to its backward pass */
+    /**
+     * @param random must stay at the same step from a forward to its backward pass
+     */
     public GaussianSample(Random random, GaussianOptions options) {
         this.random = random;
         this.options = options;
@@ -33,16 +36,35 @@ public final class GaussianSample {
     public GaussianResult forward(Tape tape, Posterior q, Tensor klWeight) {
         GaussianResult r = Ops.gaussianForward(tape.scope(), q, options, random, null, klWeight);
         List<Tensor> outputs = new ArrayList<>(List.of(r.z(), r.klRows(), r.klTotal()));
-        java.util.stream.Stream.of(r.logQ(), r.logP()).filter(Objects::nonNull).forEach(outputs::add);
-        tape.record("gaussian sample", q.tensors(), outputs, () -> {
-            GaussianGradients d = new GaussianGradients(
-                    tape.gradient(r.z()), tape.gradient(r.klRows()), tape.gradient(r.klTotal()),
-                    r.logQ() == null ? null : tape.gradient(r.logQ()), r.logP() == null ? null : tape.gradient(r.logP()));
-            Posterior dq = Ops.gaussianBackward(tape.scope(), q, options, random, null, klWeight, r.klLive(), d);
-            for (int i = 0; i < q.tensors().size(); i++) {
-                tape.accumulate(q.tensors().get(i), dq.tensors().get(i));
-            }
-        });
+        java.util.stream.Stream.of(r.logQ(), r.logP())
+                .filter(Objects::nonNull)
+                .forEach(outputs::add);
+        tape.record(
+                "gaussian sample",
+                q.tensors(),
+                outputs,
+                () -> {
+                    GaussianGradients d =
+                            new GaussianGradients(
+                                    tape.gradient(r.z()),
+                                    tape.gradient(r.klRows()),
+                                    tape.gradient(r.klTotal()),
+                                    r.logQ() == null ? null : tape.gradient(r.logQ()),
+                                    r.logP() == null ? null : tape.gradient(r.logP()));
+                    Posterior dq =
+                            Ops.gaussianBackward(
+                                    tape.scope(),
+                                    q,
+                                    options,
+                                    random,
+                                    null,
+                                    klWeight,
+                                    r.klLive(),
+                                    d);
+                    for (int i = 0; i < q.tensors().size(); i++) {
+                        tape.accumulate(q.tensors().get(i), dq.tensors().get(i));
+                    }
+                });
         return r;
     }
 }

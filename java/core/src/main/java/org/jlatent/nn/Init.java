@@ -5,12 +5,16 @@ import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tensor;
 
-/** Makes a model's parameters: owns the scope they live in and the random numbers they start from. */
+/**
+ * Makes a model's parameters: owns the scope they live in and the random numbers they start from.
+ */
 public final class Init {
     private final Scope scope;
     private final SplittableRandom random;
 
-    /** @param scope owns the parameters */
+    /**
+     * @param scope owns the parameters
+     */
     public Init(Scope scope, long seed) {
         this.scope = scope;
         this.random = new SplittableRandom(seed);

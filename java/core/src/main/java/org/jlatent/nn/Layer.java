@@ -7,6 +7,8 @@ import org.jlatent.Tensor;
 @FunctionalInterface
 public interface Layer {
 
-    /** @return the output, recorded on {@code tape} and owned by its scope */
+    /**
+     * @return the output, recorded on {@code tape} and owned by its scope
+     */
     Tensor forward(Tape tape, Tensor x);
 }

@@ -3,7 +3,10 @@ package org.jlatent.nn;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
 
-/** How a decoder's output becomes a distribution over pixels. {@link Likelihoods} has the usual ones. */
+/**
+ * How a decoder's output becomes a distribution over pixels. {@link Likelihoods} has the usual
+ * ones.
+ */
 public interface Likelihood {
 
     /** For messages and configuration: {@code "bernoulli"}. */

@@ -8,33 +8,45 @@ import org.jlatent.Ops.LikelihoodResult;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
 
-/** The likelihoods that run as one kernel, loss and gradient together; formulas in kernels/likelihood/likelihood.h. */
+/**
+ * The likelihoods that run as one kernel, loss and gradient together; formulas in
+ * kernels/likelihood/likelihood.h.
+ */
 public final class Likelihoods {
     private Likelihoods() {}
 
-    /** Logits of Bernoulli pixels; grey values in [0, 1] are taken as probabilities [Kingma, Welling 2014, app. C.1]. */
+    /**
+     * Logits of Bernoulli pixels; grey values in [0, 1] are taken as probabilities [Kingma, Welling
+     * 2014, app. C.1].
+     */
     public static Likelihood bernoulli() {
         return new Fused("bernoulli", new LikelihoodOptions(Distribution.BERNOULLI, false, 0.0f));
     }
 
     /** Normal pixels of one given variance. */
     public static Likelihood gaussian(double variance) {
-        return new Fused("gaussian", new LikelihoodOptions(Distribution.GAUSSIAN, false, logOf("variance", variance)));
+        return new Fused(
+                "gaussian",
+                new LikelihoodOptions(Distribution.GAUSSIAN, false, logOf("variance", variance)));
     }
 
     /** Normal pixels; the decoder gives each its log variance as well. */
     public static Likelihood gaussianLearned() {
-        return new Fused("gaussian-learned", new LikelihoodOptions(Distribution.GAUSSIAN, true, 0.0f));
+        return new Fused(
+                "gaussian-learned", new LikelihoodOptions(Distribution.GAUSSIAN, true, 0.0f));
     }
 
     /** Laplace pixels of one given scale b. */
     public static Likelihood laplace(double scale) {
-        return new Fused("laplace", new LikelihoodOptions(Distribution.LAPLACE, false, logOf("scale", scale)));
+        return new Fused(
+                "laplace",
+                new LikelihoodOptions(Distribution.LAPLACE, false, logOf("scale", scale)));
     }
 
     /** Laplace pixels; the decoder gives each its log scale as well. */
     public static Likelihood laplaceLearned() {
-        return new Fused("laplace-learned", new LikelihoodOptions(Distribution.LAPLACE, true, 0.0f));
+        return new Fused(
+                "laplace-learned", new LikelihoodOptions(Distribution.LAPLACE, true, 0.0f));
     }
 
     private static float logOf(String name, double value) {
@@ -54,21 +66,37 @@ public final class Likelihoods {
         @Override
         public Loss loss(Tape tape, Tensor parameters, Tensor x, Tensor weight) {
             boolean gradient = tape.tracks(parameters);
-            LikelihoodResult r = Ops.likelihood(tape.scope(), options, parameters, x, null, weight, gradient);
-            tape.record(name, List.of(parameters), List.of(r.nllTotal(), r.nllRows()), () -> {
-                Tensor dTotal = tape.gradient(r.nllTotal());
-                if (dTotal != null) {
-                    tape.accumulate(parameters, tape.isSeed(dTotal)
-                            ? r.dParameters()
-                            : Ops.scale(tape.scope(), r.dParameters(), dTotal));
-                }
-                Tensor dRows = tape.gradient(r.nllRows());
-                if (dRows != null) { // the rows' own gradients as weights: one more pass, only for losses built on rows
-                    tape.accumulate(
-                            parameters,
-                            Ops.likelihood(tape.scope(), options, parameters, x, dRows, null, true).dParameters());
-                }
-            });
+            LikelihoodResult r =
+                    Ops.likelihood(tape.scope(), options, parameters, x, null, weight, gradient);
+            tape.record(
+                    name,
+                    List.of(parameters),
+                    List.of(r.nllTotal(), r.nllRows()),
+                    () -> {
+                        Tensor dTotal = tape.gradient(r.nllTotal());
+                        if (dTotal != null) {
+                            tape.accumulate(
+                                    parameters,
+                                    tape.isSeed(dTotal)
+                                            ? r.dParameters()
+                                            : Ops.scale(tape.scope(), r.dParameters(), dTotal));
+                        }
+                        Tensor dRows = tape.gradient(r.nllRows());
+                        if (dRows != null) { // the rows' own gradients as weights: one more pass,
+                            // only for losses built on rows
+                            tape.accumulate(
+                                    parameters,
+                                    Ops.likelihood(
+                                                    tape.scope(),
+                                                    options,
+                                                    parameters,
+                                                    x,
+                                                    dRows,
+                                                    null,
+                                                    true)
+                                            .dParameters());
+                        }
+                    });
             return new Loss(r.nllRows(), r.nllTotal());
         }
 
@@ -78,9 +106,10 @@ public final class Likelihoods {
             float[] mean = new float[parameters.length / parametersPerValue()];
             for (int i = 0; i < mean.length; i++) {
                 float location = parameters[i / dims * stride + i % dims];
-                mean[i] = options.distribution() == Distribution.BERNOULLI
-                        ? (float) (1.0 / (1.0 + Math.exp(-location)))
-                        : location;
+                mean[i] =
+                        options.distribution() == Distribution.BERNOULLI
+                                ? (float) (1.0 / (1.0 + Math.exp(-location)))
+                                : location;
             }
             return mean;
         }

@@ -12,7 +12,8 @@ import org.jlatent.Tensor;
 /**
  * {@code y = f(x W^T + b)}, bias and activation fused into the product where the library can.
  *
- * <p>Parameters: {@code weight [out, in]} and {@code bias [out]}, uniform in +-1/sqrt(in) at the start.
+ * <p>Parameters: {@code weight [out, in]} and {@code bias [out]}, uniform in +-1/sqrt(in) at the
+ * start.
  */
 public final class Linear extends Module implements Layer {
     private final Tensor weight;
@@ -25,9 +26,10 @@ public final class Linear extends Module implements Layer {
 
     public Linear(Init init, long in, long out, Activation activation) {
         if (in < 1 || out < 1) {
-            throw new ShapeException("a linear layer needs at least one input and output, got " + in + " to " + out);
+            throw new ShapeException(
+                    "a linear layer needs at least one input and output, got " + in + " to " + out);
         }
-        double bound = 1.0 / Math.sqrt(in);
+        double bound = 1.0 / Math.sqrt((double) in);
         this.weight = parameter("weight", init.uniform(Shape.of(out, in), bound));
         this.bias = parameter("bias", init.uniform(Shape.of(out), bound));
         this.activation = activation;
@@ -41,19 +43,43 @@ public final class Linear extends Module implements Layer {
     public Tensor forward(Tape tape, Tensor x) {
         Scope scope = tape.scope();
         boolean fused = activation.differentiatesFromOutput();
-        Tensor product = Ops.matmul(scope, x, false, weight, true, bias, fused ? activation : Activation.IDENTITY);
+        Tensor product =
+                Ops.matmul(
+                        scope,
+                        x,
+                        false,
+                        weight,
+                        true,
+                        bias,
+                        fused ? activation : Activation.IDENTITY);
         Tensor y = fused ? product : Ops.activationForward(scope, activation, product);
-        tape.record("linear", List.of(x, weight, bias), List.of(y), () -> {
-            Tensor dy = tape.gradient(y);
-            Tensor dProduct = activation == Activation.IDENTITY
-                    ? dy
-                    : Ops.activationBackward(scope, activation, product, dy);
-            tape.accumulate(weight, Ops.matmul(scope, dProduct, true, x, false, null, Activation.IDENTITY));
-            tape.accumulate(bias, Ops.sumRows(scope, dProduct));
-            if (tape.tracks(x)) {
-                tape.accumulate(x, Ops.matmul(scope, dProduct, false, weight, false, null, Activation.IDENTITY));
-            }
-        });
+        tape.record(
+                "linear",
+                List.of(x, weight, bias),
+                List.of(y),
+                () -> {
+                    Tensor dy = tape.gradient(y);
+                    Tensor dProduct =
+                            activation == Activation.IDENTITY
+                                    ? dy
+                                    : Ops.activationBackward(scope, activation, product, dy);
+                    tape.accumulate(
+                            weight,
+                            Ops.matmul(scope, dProduct, true, x, false, null, Activation.IDENTITY));
+                    tape.accumulate(bias, Ops.sumRows(scope, dProduct));
+                    if (tape.tracks(x)) {
+                        tape.accumulate(
+                                x,
+                                Ops.matmul(
+                                        scope,
+                                        dProduct,
+                                        false,
+                                        weight,
+                                        false,
+                                        null,
+                                        Activation.IDENTITY));
+                    }
+                });
         return y;
     }
 }

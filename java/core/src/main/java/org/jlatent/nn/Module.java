@@ -6,7 +6,8 @@ import org.jlatent.Tape;
 import org.jlatent.Tensor;
 
 /**
- * Something with parameters. Subclasses register theirs in the constructor; names join with dots, {@code encoder.0.weight}.
+ * Something with parameters. Subclasses register theirs in the constructor; names join with dots,
+ * {@code encoder.0.weight}.
  */
 public abstract class Module {
     private final Map<String, Tensor> own = new LinkedHashMap<>();
@@ -31,7 +32,9 @@ public abstract class Module {
     /** All parameters by full name, in order of registration. */
     public final Map<String, Tensor> parameters() {
         Map<String, Tensor> all = new LinkedHashMap<>(own);
-        children.forEach((name, module) -> module.parameters().forEach((n, p) -> all.put(name + "." + n, p)));
+        children.forEach(
+                (name, module) ->
+                        module.parameters().forEach((n, p) -> all.put(name + "." + n, p)));
         return all;
     }
 

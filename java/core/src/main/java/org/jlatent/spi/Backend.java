@@ -1,17 +1,20 @@
 package org.jlatent.spi;
 
 /**
- * Where tensors live and operations run: memory, dense math, and a table of launchers with the stream they use. Addresses are
- * the backend's own; callers have validated shapes. One thread at a time.
+ * Where tensors live and operations run: memory, dense math, and a table of launchers with the
+ * stream they use. Addresses are the backend's own; callers have validated shapes. One thread at a
+ * time.
  */
 public interface Backend extends AutoCloseable {
 
     /** For messages: {@code "cpu (cpu-avx512)"}. */
     String description();
 
-    /** Zeroed memory, 256-byte aligned.
+    /**
+     * Zeroed memory, 256-byte aligned.
      *
-     * @throws org.jlatent.DeviceException when there is not enough */
+     * @throws org.jlatent.DeviceException when there is not enough
+     */
     long allocate(long bytes);
 
     void free(long address);
@@ -34,13 +37,26 @@ public interface Backend extends AutoCloseable {
     /** The stream every launch goes to; 0 where there is none. */
     long stream();
 
-    /** Scratch memory of at least {@code bytes} for one launch, by the rules of {@code jl_workspace}. */
+    /**
+     * Scratch memory of at least {@code bytes} for one launch, by the rules of {@code
+     * jl_workspace}.
+     */
     long workspace(long bytes);
 
-    /** {@code out[m,n] (+)= activation(op(a)[m,k] op(b)[k,n] + bias[n])}, row-major f32; bias 0: none. */
+    /**
+     * {@code out[m,n] = activation(op(a)[m,k] op(b)[k,n] + bias[n])}, row-major f32; bias 0: none.
+     */
     void matmul(
-            long m, long n, long k, boolean transposeA, boolean transposeB, int activation, boolean accumulate, long a,
-            long b, long bias, long out);
+            long m,
+            long n,
+            long k,
+            boolean transposeA,
+            boolean transposeB,
+            int activation,
+            long a,
+            long b,
+            long bias,
+            long out);
 
     @Override
     void close();

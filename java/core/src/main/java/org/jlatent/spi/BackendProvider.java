@@ -8,7 +8,10 @@ public interface BackendProvider {
     /** {@code "cuda"}. */
     String kind();
 
-    /** Why {@link #open} would fail on this machine; empty when it would not. Never throws, never a linkage error. */
+    /**
+     * Why {@link #open} would fail on this machine; empty when it would not. Never throws, never a
+     * linkage error.
+     */
     Optional<String> unavailabilityCause();
 
     Backend open();

@@ -14,8 +14,9 @@ import org.jlatent.Tensor;
 import org.jlatent.internal.Kernels;
 
 /**
- * Adam and AdamW over all parameters in one kernel, with global-norm clipping and an optional moving average of the weights
- * [Kingma, Ba 2015; Loshchilov, Hutter 2019]; formulas in kernels/adam/adam.h.
+ * Adam and AdamW over all parameters in one kernel, with global-norm clipping and an optional
+ * moving average of the weights [Kingma, Ba 2015; Loshchilov, Hutter 2019]; formulas in
+ * kernels/adam/adam.h.
  *
  * <p>A gradient norm that is not finite changes no weight; {@link #skippedSteps} counts it.
  */
@@ -36,16 +37,27 @@ public final class Adam {
      * @param averageDecay of the moving average of the weights; 0: none is kept
      */
     public record Options(
-            float learningRate, float beta1, float beta2, float epsilon, float weightDecay, float maxNorm,
+            float learningRate,
+            float beta1,
+            float beta2,
+            float epsilon,
+            float weightDecay,
+            float maxNorm,
             float averageDecay) {
         public Options {
-            require(learningRate >= 0 && Float.isFinite(learningRate), "learningRate must be at least 0", learningRate);
+            require(
+                    learningRate >= 0 && Float.isFinite(learningRate),
+                    "learningRate must be at least 0",
+                    learningRate);
             require(beta1 >= 0 && beta1 < 1, "beta1 must be in [0, 1)", beta1);
             require(beta2 >= 0 && beta2 < 1, "beta2 must be in [0, 1)", beta2);
             require(epsilon > 0, "epsilon must be positive", epsilon);
             require(weightDecay >= 0, "weightDecay must be at least 0", weightDecay);
             require(maxNorm >= 0, "maxNorm must be at least 0", maxNorm);
-            require(averageDecay >= 0 && averageDecay < 1, "averageDecay must be in [0, 1)", averageDecay);
+            require(
+                    averageDecay >= 0 && averageDecay < 1,
+                    "averageDecay must be in [0, 1)",
+                    averageDecay);
         }
 
         private static void require(boolean condition, String rule, float given) {
@@ -64,11 +76,13 @@ public final class Adam {
         }
 
         public Options withBetas(float first, float second) {
-            return new Options(learningRate, first, second, epsilon, weightDecay, maxNorm, averageDecay);
+            return new Options(
+                    learningRate, first, second, epsilon, weightDecay, maxNorm, averageDecay);
         }
 
         public Options withEpsilon(float value) {
-            return new Options(learningRate, beta1, beta2, value, weightDecay, maxNorm, averageDecay);
+            return new Options(
+                    learningRate, beta1, beta2, value, weightDecay, maxNorm, averageDecay);
         }
 
         public Options withWeightDecay(float decay) {
@@ -76,7 +90,8 @@ public final class Adam {
         }
 
         public Options withMaxNorm(float norm) {
-            return new Options(learningRate, beta1, beta2, epsilon, weightDecay, norm, averageDecay);
+            return new Options(
+                    learningRate, beta1, beta2, epsilon, weightDecay, norm, averageDecay);
         }
 
         public Options withAverageDecay(float decay) {
@@ -84,27 +99,44 @@ public final class Adam {
         }
     }
 
-    private record Slot(String name, Tensor value, Tensor first, Tensor second, Tensor average, float decay) {}
+    private record Slot(
+            String name, Tensor value, Tensor first, Tensor second, Tensor average, float decay) {}
 
     private final List<Slot> slots = new ArrayList<>();
     private final Tensor state; // a jl_adam_state
     private final Tensor descriptors; // jl_adam_tensor, one a slot
     private byte[] written = new byte[0];
 
-    /** @param scope owns the optimizer's state */
+    /**
+     * @param scope owns the optimizer's state
+     */
     public Adam(Scope scope, Map<String, Tensor> parameters, Options options) {
-        parameters.forEach((name, value) -> slots.add(new Slot(
-                name, value, scope.zeros(value.shape()), scope.zeros(value.shape()),
-                options.averageDecay() > 0 ? copy(scope, value) : null,
-                value.shape().rank() >= 2 ? options.weightDecay() : 0.0f)));
+        parameters.forEach(
+                (name, value) ->
+                        slots.add(
+                                new Slot(
+                                        name,
+                                        value,
+                                        scope.zeros(value.shape()),
+                                        scope.zeros(value.shape()),
+                                        options.averageDecay() > 0 ? copy(scope, value) : null,
+                                        value.shape().rank() >= 2 ? options.weightDecay() : 0.0f)));
         descriptors = scope.empty(Shape.of((long) slots.size() * DESCRIPTOR_BYTES / Float.BYTES));
         state = scope.zeros(Shape.of(STATE_WORDS));
-        state.device().backend().copyIn(
-                new float[] {
-                    options.learningRate(), options.beta1(), options.beta2(), options.epsilon(), options.maxNorm(),
-                    options.averageDecay()
-                },
-                0, state.address(), 6);
+        state.device()
+                .backend()
+                .copyIn(
+                        new float[] {
+                            options.learningRate(),
+                            options.beta1(),
+                            options.beta2(),
+                            options.epsilon(),
+                            options.maxNorm(),
+                            options.averageDecay()
+                        },
+                        0,
+                        state.address(),
+                        6);
     }
 
     private static Tensor copy(Scope scope, Tensor value) {
@@ -115,14 +147,19 @@ public final class Adam {
         state.device().backend().copyIn(new float[] {rate}, 0, state.address(), 1);
     }
 
-    /** One step with the gradients of {@code tape}; parameters that the loss does not depend on stay as they are. */
+    /**
+     * One step with the gradients of {@code tape}; parameters that the loss does not depend on stay
+     * as they are.
+     */
     public void step(Tape tape) {
-        ByteBuffer table = ByteBuffer.allocate(slots.size() * DESCRIPTOR_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        ByteBuffer table =
+                ByteBuffer.allocate(slots.size() * DESCRIPTOR_BYTES).order(ByteOrder.LITTLE_ENDIAN);
         for (Slot slot : slots) {
             Tensor gradient = tape.gradient(slot.value);
             table.putLong(slot.value.address()).putLong(gradient == null ? 0 : gradient.address());
             table.putLong(slot.first.address()).putLong(slot.second.address());
-            table.putLong(slot.average == null ? 0 : slot.average.address()).putLong(slot.value.shape().elements());
+            table.putLong(slot.average == null ? 0 : slot.average.address())
+                    .putLong(slot.value.shape().elements());
             table.putFloat(slot.decay).putFloat(0.0f);
         }
         // Scopes hand out the same addresses every step, so this is written once and then stays.
@@ -130,7 +167,8 @@ public final class Adam {
             written = table.array();
             descriptors.device().backend().copyIn(written, descriptors.address());
         }
-        Kernels.adamStep(state.device().backend(), descriptors.address(), slots.size(), state.address());
+        Kernels.adamStep(
+                state.device().backend(), descriptors.address(), slots.size(), state.address());
     }
 
     /** Steps done. Waits for the device. */

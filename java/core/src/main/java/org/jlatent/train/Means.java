@@ -10,10 +10,15 @@ final class Means {
     private final Map<String, Double> sums = new LinkedHashMap<>();
     private long images;
 
-    /** Takes in a batch; its loss is a mean, its metrics hold one value an image. Waits for the device. */
+    /**
+     * Takes in a batch; its loss is a mean, its metrics hold one value an image. Waits for the
+     * device.
+     */
     void add(Objective objective, long batch) {
         sums.merge("loss", (double) objective.loss().item() * batch, Double::sum);
-        objective.metrics().forEach((name, values) -> sums.merge(name, mean(values) * batch, Double::sum));
+        objective
+                .metrics()
+                .forEach((name, values) -> sums.merge(name, mean(values) * batch, Double::sum));
         images += batch;
     }
 

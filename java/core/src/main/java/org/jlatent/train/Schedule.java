@@ -21,7 +21,7 @@ public interface Schedule {
 
     /** Falls by {@code factor} every {@code interval} steps. */
     static Schedule decay(double factor, long interval) {
-        return (step, steps) -> Math.pow(factor, (double) (step / interval));
+        return (step, steps) -> Math.pow(factor, (double) Math.floorDiv(step, interval));
     }
 
     /** This schedule, reached by a straight line from 0 over the first {@code warmup} steps. */

@@ -14,8 +14,8 @@ import org.jlatent.models.Model;
 import org.jlatent.models.Model.Objective;
 
 /**
- * Trains a model on images with Adam. The same seed gives the same weights, bit for bit, on the same device with as many
- * threads.
+ * Trains a model on images with Adam. The same seed gives the same weights, bit for bit, on the
+ * same device with as many threads.
  *
  * <pre>{@code
  * Trainer.of(vae).data(splits.train()).batchSize(128).epochs(10).callback(progress).train();
@@ -104,13 +104,15 @@ public final class Trainer {
      * Trains to the end.
      *
      * @return the last epoch's progress
-     * @throws TrainingException when a loss or gradient is not finite; the weights are those of the last good step
+     * @throws TrainingException when a loss or gradient is not finite; the weights are those of the
+     *     last good step
      */
     public Progress train() {
         if (data == null) {
             throw new IllegalStateException("there is no data to train on: call data(images)");
         }
-        try (Scope owned = new Scope(device); Scope scratch = new Scope(device)) {
+        try (Scope owned = new Scope(device);
+                Scope scratch = new Scope(device)) {
             return new Run(new Adam(owned, model.parameters(), optimizer), scratch).run();
         }
     }
@@ -119,8 +121,9 @@ public final class Trainer {
     private final class Run {
         private final Adam adam;
         private final Scope scratch;
-        private final Batches batches = new Batches(data.size(), batchSize, seed, false);
-        private final long total = steps > 0 ? steps : Math.multiplyExact((long) epochs, batches.count());
+        private final Batches batches = new Batches(data.size(), batchSize, seed);
+        private final long total =
+                steps > 0 ? steps : Math.multiplyExact((long) epochs, batches.count());
         private final Means means = new Means();
         private final float[] full = new float[Math.multiplyExact(batchSize, data.dimensions())];
         private long step;
@@ -155,15 +158,25 @@ public final class Trainer {
             Tensor x = batch(data, indices);
             Objective objective = model.objective(tape, x);
             if (!Float.isFinite(objective.loss().item())) {
-                throw new TrainingException("the loss is " + objective.loss().item() + " at step " + (step + 1) + ": "
-                        + culprit(tape, x) + "; lower the learning rate or look at the data");
+                throw new TrainingException(
+                        "the loss is "
+                                + objective.loss().item()
+                                + " at step "
+                                + (step + 1)
+                                + ": "
+                                + culprit(tape, x)
+                                + "; lower the learning rate or look at the data");
             }
             tape.backward(objective.loss());
             adam.setLearningRate((float) (optimizer.learningRate() * schedule.factor(step, total)));
             adam.step(tape);
             if (adam.skippedSteps() > 0) {
-                throw new TrainingException("a gradient is not finite at step " + (step + 1) + ": that of "
-                        + nonFinite(tape) + "; lower the learning rate or set a maximum norm");
+                throw new TrainingException(
+                        "a gradient is not finite at step "
+                                + (step + 1)
+                                + ": that of "
+                                + nonFinite(tape)
+                                + "; lower the learning rate or set a maximum norm");
             }
             model.random().advance();
             means.add(objective, indices.length);
@@ -191,7 +204,9 @@ public final class Trainer {
                 for (int i = 0; i < indices.length; i++) {
                     indices[i] = first + i;
                 }
-                result.add(model.objective(Tape.inference(scratch), batch(validation, indices)), indices.length);
+                result.add(
+                        model.objective(Tape.inference(scratch), batch(validation, indices)),
+                        indices.length);
             }
             return result.get();
         }
@@ -205,11 +220,15 @@ public final class Trainer {
             return scratch.of(Shape.of(indices.length, dims), values);
         }
 
-        private Progress progress(int epoch, Map<String, Double> values, Map<String, Double> validated) {
-            return new Progress(epoch, step, total, values, validated, images * 1e9 / Math.max(1, nanoseconds));
+        private Progress progress(
+                int epoch, Map<String, Double> values, Map<String, Double> validated) {
+            return new Progress(
+                    epoch, step, total, values, validated, images * 1e9 / Math.max(1, nanoseconds));
         }
 
-        /** Where the first value that is not finite comes from: data, a parameter, or an operation. */
+        /**
+         * Where the first value that is not finite comes from: data, a parameter, or an operation.
+         */
         private String culprit(Tape tape, Tensor x) {
             if (!finite(x)) {
                 return "the images hold a value that is not finite";
@@ -224,7 +243,10 @@ public final class Trainer {
 
         private String nonFinite(Tape tape) {
             return model.parameters().entrySet().stream()
-                    .filter(p -> tape.gradient(p.getValue()) != null && !finite(tape.gradient(p.getValue())))
+                    .filter(
+                            p ->
+                                    tape.gradient(p.getValue()) != null
+                                            && !finite(tape.gradient(p.getValue())))
                     .map(Map.Entry::getKey)
                     .findFirst()
                     .orElse("several tensors together");

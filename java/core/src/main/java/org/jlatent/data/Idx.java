@@ -1,0 +1,172 @@
+package org.jlatent.data;
+
+import java.io.BufferedInputStream;
+import java.io.DataInputStream;
+import java.io.EOFException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.OptionalInt;
+import java.util.zip.GZIPInputStream;
+import java.util.zip.ZipException;
+
+/**
+ * Reads MNIST's idx files of unsigned bytes, plain or gzipped (a name that ends in {@code .gz}):
+ * big-endian magic number 2051 (images) or 2049 (labels), the extents, the bytes.
+ */
+public final class Idx {
+    private static final int IMAGES = 2051;
+    private static final int LABELS = 2049;
+
+    private Idx() {}
+
+    /**
+     * Grey images. A file of zeros and ones is read as such, any other is divided by 255.
+     *
+     * @param labels the file of their classes, or null
+     * @throws DataException if a file is missing, empty, damaged, of another kind, or the counts
+     *     differ
+     */
+    public static ImageSet images(String name, Path file, Path labels) {
+        Content images = read(file, IMAGES, 3);
+        byte[] classes = null;
+        if (labels != null) {
+            classes = read(labels, LABELS, 1).bytes;
+            if (classes.length != images.extents[0]) {
+                throw new DataException(
+                        labels
+                                + " has "
+                                + classes.length
+                                + " labels, "
+                                + file
+                                + " has "
+                                + images.extents[0]
+                                + " images");
+            }
+        }
+        if (images.extents[1] < 1 || images.extents[2] < 1) {
+            throw new DataException(
+                    file
+                            + " has images of "
+                            + images.extents[1]
+                            + "x"
+                            + images.extents[2]
+                            + " pixels");
+        }
+        return new Bytes(
+                name,
+                images.extents[0],
+                images.extents[1],
+                images.extents[2],
+                images.bytes,
+                classes);
+    }
+
+    private record Content(int[] extents, byte[] bytes) {}
+
+    private static Content read(Path file, int magic, int rank) {
+        if (!Files.isRegularFile(file)) {
+            throw new DataException(
+                    file + (Files.exists(file) ? " is not a file" : " does not exist"));
+        }
+        try (InputStream raw = new BufferedInputStream(Files.newInputStream(file));
+                DataInputStream in =
+                        new DataInputStream(
+                                file.toString().endsWith(".gz")
+                                        ? new GZIPInputStream(raw, 1 << 16)
+                                        : raw)) {
+            int found = in.readInt();
+            if (found != magic) {
+                throw new DataException(
+                        String.format(
+                                "%s is not an idx file of %s: its magic number is 0x%08x, not 0x%08x",
+                                file, magic == IMAGES ? "images" : "labels", found, magic));
+            }
+            int[] extents = new int[rank];
+            long size = 1;
+            for (int i = 0; i < rank; i++) {
+                extents[i] = in.readInt();
+                size =
+                        extents[i] < 0 || size > Integer.MAX_VALUE
+                                ? Long.MAX_VALUE
+                                : size * extents[i];
+            }
+            if (size > Integer.MAX_VALUE - 8) {
+                throw new DataException(
+                        file + " claims more bytes than can be held: its header is damaged");
+            }
+            if (size == 0) {
+                throw new DataException(
+                        file + " holds no " + (magic == IMAGES ? "images" : "labels"));
+            }
+            byte[] bytes = in.readNBytes((int) size);
+            if (bytes.length < size) {
+                throw new DataException(
+                        file
+                                + " is truncated: "
+                                + size
+                                + " bytes announced, "
+                                + bytes.length
+                                + " there");
+            }
+            if (in.read() >= 0) {
+                throw new DataException(file + " has bytes after the " + size + " it announces");
+            }
+            return new Content(extents, bytes);
+        } catch (EOFException e) {
+            throw new DataException(file + " is truncated or empty", e);
+        } catch (ZipException e) {
+            throw new DataException(file + " is not a valid gzip file: " + e.getMessage(), e);
+        } catch (IOException e) {
+            throw new DataException("cannot read " + file + ": " + e.getMessage(), e);
+        }
+    }
+
+    private record Bytes(
+            String name,
+            int size,
+            int height,
+            int width,
+            byte[] pixels,
+            byte[] labels,
+            float[] values)
+            implements ImageSet {
+
+        Bytes(String name, int size, int height, int width, byte[] pixels, byte[] labels) {
+            this(name, size, height, width, pixels, labels, new float[256]);
+            float unit = isBinary(pixels) ? 1.0f : 255.0f;
+            for (int i = 0; i < values.length; i++) {
+                values[i] = i / unit;
+            }
+        }
+
+        private static boolean isBinary(byte[] pixels) {
+            for (byte pixel : pixels) {
+                if (pixel != 0 && pixel != 1) {
+                    return false;
+                }
+            }
+            return true;
+        }
+
+        @Override
+        public int channels() {
+            return 1;
+        }
+
+        @Override
+        public void read(int index, float[] destination, int offset) {
+            int dims = height * width;
+            int start = Math.multiplyExact(index, dims);
+            for (int i = 0; i < dims; i++) {
+                destination[offset + i] = values[pixels[start + i] & 0xff];
+            }
+        }
+
+        @Override
+        public OptionalInt label(int index) {
+            return labels == null ? OptionalInt.empty() : OptionalInt.of(labels[index] & 0xff);
+        }
+    }
+}

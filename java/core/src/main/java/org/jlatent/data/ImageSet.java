@@ -1,0 +1,41 @@
+package org.jlatent.data;
+
+import java.util.OptionalInt;
+
+/** Images of one size, read by index; NHWC, values in [0, 1]. Thread-safe. */
+public interface ImageSet {
+
+    String name();
+
+    int size();
+
+    int height();
+
+    int width();
+
+    int channels();
+
+    /**
+     * Writes image {@code index}, {@link #dimensions} values, from {@code destination[offset]} on.
+     */
+    void read(int index, float[] destination, int offset);
+
+    /** The class of image {@code index}, where there is one. */
+    default OptionalInt label(int index) {
+        return OptionalInt.empty();
+    }
+
+    /** Values an image: height x width x channels. */
+    default int dimensions() {
+        return height() * width() * channels();
+    }
+
+    /**
+     * Images [{@code from}, {@code to}) of this set.
+     *
+     * @throws IllegalArgumentException unless 0 <= from <= to <= size
+     */
+    default ImageSet range(int from, int to) {
+        return new Range(this, from, to);
+    }
+}

@@ -1,0 +1,155 @@
+package org.jlatent.data;
+
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+
+/**
+ * A procedural set of grey images in the manner of dSprites [Matthey et al. 2017]: one white shape
+ * on black, its factors of variation known. Nothing is read or stored; image {@code index} is drawn
+ * when it is asked for, anti-aliased.
+ *
+ * <p>Factors, slowest first: shape (square, ellipse, heart), scale, rotation, x, y. The set is
+ * walked in a fixed scrambled order, so that any range of indices is a fair sample; {@link #splits}
+ * holds out the last tenth for testing.
+ */
+public final class Sprites implements ImageSet {
+    /** The names of the factors, in the order of {@link #factors}. */
+    public static final List<String> FACTORS = List.of("shape", "scale", "rotation", "x", "y");
+
+    private static final int[] SIZES = {3, 4, 16, 16, 16};
+    private static final int COUNT = 3 * 4 * 16 * 16 * 16; // 49,152
+    private static final int SCRAMBLE =
+            30_029; // odd and no multiple of 3: index -> index * SCRAMBLE % COUNT is a bijection
+
+    private final int side;
+
+    /**
+     * @param side pixels of an image's edge, at least 8
+     */
+    public Sprites(int side) {
+        if (side < 8) {
+            throw new IllegalArgumentException("sprites need at least 8x8 pixels, got " + side);
+        }
+        this.side = side;
+    }
+
+    /**
+     * 32x32 images: the last tenth for testing, the tenth before it for validation, the others for
+     * training.
+     */
+    public static Splits splits() {
+        Sprites all = new Sprites(32);
+        int tenth = COUNT / 10;
+        return new Splits(
+                all.range(0, COUNT - 2 * tenth),
+                Optional.of(all.range(COUNT - 2 * tenth, COUNT - tenth)),
+                all.range(COUNT - tenth, COUNT));
+    }
+
+    @Override
+    public String name() {
+        return "sprites";
+    }
+
+    @Override
+    public int size() {
+        return COUNT;
+    }
+
+    @Override
+    public int height() {
+        return side;
+    }
+
+    @Override
+    public int width() {
+        return side;
+    }
+
+    @Override
+    public int channels() {
+        return 1;
+    }
+
+    /** The shape. */
+    @Override
+    public OptionalInt label(int index) {
+        return OptionalInt.of(factors(index)[0]);
+    }
+
+    /** How many values each factor takes. */
+    public static int[] factorSizes() {
+        return SIZES.clone();
+    }
+
+    /** The factors of image {@code index}, each from 0 to its size - 1. */
+    public static int[] factors(int index) {
+        if (index < 0 || index >= COUNT) {
+            throw new IndexOutOfBoundsException("image " + index + " of " + COUNT);
+        }
+        int rest = (int) ((long) index * SCRAMBLE % COUNT);
+        int[] factors = new int[SIZES.length];
+        for (int i = SIZES.length - 1; i >= 0; i--) {
+            factors[i] = rest % SIZES[i];
+            rest /= SIZES[i];
+        }
+        return factors;
+    }
+
+    @Override
+    public void read(int index, float[] destination, int offset) {
+        int[] f = factors(index);
+        // In units of the image's edge: radius of the shape, angle, centre. The shape stays inside
+        // the image.
+        double radius = 0.10 + 0.035 * f[1];
+        double angle = 2 * Math.PI * f[2] / SIZES[2];
+        double margin = 0.25;
+        double cx = margin + (1 - 2 * margin) * f[3] / (SIZES[3] - 1);
+        double cy = margin + (1 - 2 * margin) * f[4] / (SIZES[4] - 1);
+        double cos = Math.cos(angle) / radius;
+        double sin = Math.sin(angle) / radius;
+        double pixel = 1.0 / side;
+        for (int row = 0; row < side; row++) {
+            double dy = (row + 0.5) * pixel - cy;
+            for (int column = 0; column < side; column++) {
+                double dx = (column + 0.5) * pixel - cx;
+                // Coverage of the pixel from the signed distance of its centre to the outline.
+                double distance =
+                        radius * distance(f[0], cos * dx + sin * dy, cos * dy - sin * dx) / pixel;
+                destination[offset + row * side + column] =
+                        (float) Math.min(1, Math.max(0, 0.5 - distance));
+            }
+        }
+    }
+
+    /**
+     * About the signed distance from (u, v) to the outline of a shape of radius 1, negative inside.
+     */
+    private static double distance(int shape, double u, double v) {
+        switch (shape) {
+            case 0:
+                { // square of half-edge 0.8
+                    double du = Math.abs(u) - 0.8;
+                    double dv = Math.abs(v) - 0.8;
+                    return Math.hypot(Math.max(du, 0), Math.max(dv, 0))
+                            + Math.min(Math.max(du, dv), 0);
+                }
+            case 1:
+                { // ellipse of half-axes 1 and 0.5: level set over its gradient
+                    double level = u * u + 4 * v * v - 1;
+                    return level / Math.max(1e-6, 2 * Math.sqrt(u * u + 16 * v * v));
+                }
+            default:
+                { // heart, (x^2 + y^2 - 1)^3 = x^2 y^3, tip down, scaled into the unit circle
+                    double x = 1.25 * u;
+                    double y = -1.25 * v;
+                    double a = x * x + y * y - 1;
+                    double level = a * a * a - x * x * y * y * y;
+                    double gx = 6 * x * a * a - 2 * x * y * y * y;
+                    double gy = 6 * y * a * a - 3 * x * x * y * y;
+                    return level / Math.max(1e-6, Math.sqrt(gx * gx + gy * gy)) / 1.25;
+                }
+        }
+    }
+}

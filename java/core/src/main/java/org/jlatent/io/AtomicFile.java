@@ -1,0 +1,71 @@
+package org.jlatent.io;
+
+import java.io.BufferedOutputStream;
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import org.jlatent.JlatentException;
+
+/**
+ * Writes files whole or not at all: into a temporary neighbour, synced, then renamed over the old
+ * one.
+ */
+public final class AtomicFile {
+    private AtomicFile() {}
+
+    /** Writes to a stream and may fail. */
+    @FunctionalInterface
+    public interface Content {
+        void writeTo(OutputStream out) throws IOException;
+    }
+
+    /**
+     * @throws JlatentException naming the file when it can't be written; what was there before
+     *     stays
+     */
+    public static void write(Path file, Content content) {
+        Path folder = file.toAbsolutePath().getParent();
+        Path temporary = null;
+        try {
+            temporary = Files.createTempFile(folder, "." + file.getFileName(), ".tmp");
+            try (FileOutputStream stream = new FileOutputStream(temporary.toFile())) {
+                OutputStream out = new BufferedOutputStream(stream, 1 << 16);
+                content.writeTo(out);
+                out.flush();
+                stream.getFD().sync();
+            }
+            Files.move(
+                    temporary,
+                    file,
+                    StandardCopyOption.ATOMIC_MOVE,
+                    StandardCopyOption.REPLACE_EXISTING);
+        } catch (IOException e) {
+            throw new JlatentException("cannot write " + file + ": " + reason(e), e);
+        } finally {
+            delete(temporary);
+        }
+    }
+
+    private static String reason(IOException e) {
+        if (e instanceof AccessDeniedException) {
+            return "permission denied";
+        }
+        return e instanceof NoSuchFileException ? "its folder does not exist" : e.getMessage();
+    }
+
+    private static void delete(Path temporary) {
+        try {
+            if (temporary != null) {
+                Files.deleteIfExists(temporary);
+            }
+        } catch (IOException e) {
+            System.getLogger(AtomicFile.class.getName())
+                    .log(System.Logger.Level.WARNING, "left behind " + temporary, e);
+        }
+    }
+}

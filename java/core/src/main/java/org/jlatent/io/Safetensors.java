@@ -1,0 +1,240 @@
+package org.jlatent.io;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jlatent.JlatentException;
+
+/**
+ * The safetensors format: 8 bytes little-endian length of a JSON header, the header (name, dtype,
+ * shape and byte range of each tensor), the data. Files are written whole or not at all and read
+ * strictly: every byte belongs to one tensor.
+ */
+public final class Safetensors {
+    private static final int LARGEST_HEADER = 100_000_000;
+    private static final Map<String, Integer> BYTES =
+            Map.of("F32", 4, "F64", 8, "I32", 4, "I64", 8, "U8", 1, "BF16", 2);
+    private static final ObjectMapper JSON =
+            JsonMapper.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
+
+    private Safetensors() {}
+
+    /**
+     * One tensor.
+     *
+     * @param dtype F32, F64, I32, I64, U8 or BF16
+     * @param data little-endian, row-major
+     */
+    public record Entry(String name, String dtype, long[] shape, ByteBuffer data) {
+
+        public static Entry ofFloats(String name, long[] shape, float[] values) {
+            ByteBuffer data =
+                    ByteBuffer.allocate(Math.multiplyExact(values.length, Float.BYTES))
+                            .order(ByteOrder.LITTLE_ENDIAN);
+            data.asFloatBuffer().put(values);
+            return new Entry(name, "F32", shape.clone(), data);
+        }
+
+        /**
+         * The values of an F32 or BF16 tensor.
+         *
+         * @throws JlatentException if it is of another type
+         */
+        public float[] toFloats() {
+            ByteBuffer little = data.duplicate().order(ByteOrder.LITTLE_ENDIAN).rewind();
+            if (dtype.equals("F32")) {
+                float[] values = new float[little.remaining() / Float.BYTES];
+                little.asFloatBuffer().get(values);
+                return values;
+            }
+            if (dtype.equals("BF16")) {
+                float[] values = new float[little.remaining() / Short.BYTES];
+                for (int i = 0; i < values.length; i++) {
+                    values[i] = Float.intBitsToFloat(little.getShort() << 16);
+                }
+                return values;
+            }
+            throw new JlatentException(
+                    "tensor " + name + " is " + dtype + ", F32 or BF16 is needed");
+        }
+    }
+
+    /**
+     * @param metadata strings kept in the header
+     */
+    public static void write(Path file, List<Entry> tensors, Map<String, String> metadata) {
+        ObjectNode header = JSON.createObjectNode();
+        header.set("__metadata__", JSON.valueToTree(metadata));
+        long offset = 0;
+        for (Entry tensor : tensors) {
+            ObjectNode node = header.putObject(tensor.name);
+            node.put("dtype", tensor.dtype);
+            ArrayNode shape = node.putArray("shape");
+            for (long extent : tensor.shape) {
+                shape.add(extent);
+            }
+            int bytes = tensor.data.capacity();
+            node.putArray("data_offsets").add(offset).add(offset + bytes);
+            offset += bytes;
+        }
+        AtomicFile.write(file, out -> write(out, header, tensors));
+    }
+
+    private static void write(OutputStream out, ObjectNode header, List<Entry> tensors)
+            throws IOException {
+        String json = JSON.writeValueAsString(header);
+        int length = json.getBytes(StandardCharsets.UTF_8).length;
+        byte[] padded =
+                (json + " ".repeat((8 - length % 8) % 8))
+                        .getBytes(StandardCharsets.UTF_8); // data is 8-aligned
+        out.write(
+                ByteBuffer.allocate(8)
+                        .order(ByteOrder.LITTLE_ENDIAN)
+                        .putLong(padded.length)
+                        .array());
+        out.write(padded);
+        for (Entry tensor : tensors) {
+            byte[] bytes = new byte[tensor.data.capacity()];
+            tensor.data.duplicate().rewind().get(bytes);
+            out.write(bytes);
+        }
+    }
+
+    /**
+     * All tensors by name, in the order of their data.
+     *
+     * @throws JlatentException if the file is missing, truncated or breaks the format
+     */
+    public static Map<String, Entry> read(Path file) {
+        if (!Files.isRegularFile(file)) {
+            throw new JlatentException(file + " does not exist");
+        }
+        try (FileChannel channel = FileChannel.open(file)) {
+            long size = channel.size();
+            long length = size < 8 ? -1 : little(channel, 0, 8).getLong();
+            if (length < 2 || length > LARGEST_HEADER || length > size - 8) {
+                throw damaged(
+                        file,
+                        size < 8
+                                ? "it has " + size + " bytes"
+                                : "its header claims " + length + " bytes");
+            }
+            byte[] header = new byte[(int) length];
+            little(channel, 8, (int) length).get(header);
+            return entries(file, JSON.readTree(header), channel, 8 + length, size - 8 - length);
+        } catch (JsonProcessingException e) {
+            throw damaged(file, "its header is not valid JSON");
+        } catch (IOException e) {
+            throw new JlatentException("cannot read " + file + ": " + e.getMessage(), e);
+        }
+    }
+
+    private record Placed(String name, String dtype, long[] shape, long begin, long end) {}
+
+    private static Map<String, Entry> entries(
+            Path file, JsonNode header, FileChannel channel, long start, long bytes)
+            throws IOException {
+        if (!header.isObject()) {
+            throw damaged(file, "its header is no JSON object");
+        }
+        List<Placed> placed = new ArrayList<>();
+        header.fields()
+                .forEachRemaining(
+                        field -> {
+                            if (!field.getKey().equals("__metadata__")) {
+                                placed.add(place(file, field.getKey(), field.getValue()));
+                            }
+                        });
+        placed.sort(Comparator.comparingLong(Placed::begin).thenComparingLong(Placed::end));
+        Map<String, Entry> entries = new LinkedHashMap<>();
+        long expected = 0;
+        for (Placed p : placed) {
+            if (p.begin != expected || p.end < p.begin) {
+                throw damaged(
+                        file, "tensor " + p.name + " does not begin where the one before ends");
+            }
+            if (p.end > bytes) {
+                throw damaged(
+                        file,
+                        "it is truncated: tensor "
+                                + p.name
+                                + " ends at byte "
+                                + p.end
+                                + " of "
+                                + bytes);
+            }
+            if (p.end - p.begin > Integer.MAX_VALUE) {
+                throw damaged(file, "tensor " + p.name + " is larger than 2 GiB");
+            }
+            entries.put(
+                    p.name,
+                    new Entry(
+                            p.name,
+                            p.dtype,
+                            p.shape,
+                            little(channel, start + p.begin, (int) (p.end - p.begin))));
+            expected = p.end;
+        }
+        if (expected != bytes) {
+            throw damaged(file, (bytes - expected) + " bytes at its end belong to no tensor");
+        }
+        return entries;
+    }
+
+    private static Placed place(Path file, String name, JsonNode node) {
+        JsonNode offsets = node.path("data_offsets");
+        Integer width = BYTES.get(node.path("dtype").asText());
+        if (width == null || !node.path("shape").isArray() || offsets.size() != 2) {
+            throw damaged(file, "tensor " + name + " has no known dtype, shape and data_offsets");
+        }
+        long[] shape = new long[node.get("shape").size()];
+        long bytes = width;
+        try {
+            for (int i = 0; i < shape.length; i++) {
+                shape[i] = node.get("shape").get(i).asLong(-1);
+                bytes = Math.multiplyExact(bytes, shape[i]);
+            }
+        } catch (ArithmeticException e) {
+            bytes = -1;
+        }
+        long begin = offsets.get(0).asLong(-1);
+        long end = offsets.get(1).asLong(-1);
+        if (begin < 0 || bytes < 0 || end - begin != bytes) {
+            throw damaged(
+                    file, "tensor " + name + " has a shape that does not fit its data_offsets");
+        }
+        return new Placed(name, node.get("dtype").asText(), shape, begin, end);
+    }
+
+    private static ByteBuffer little(FileChannel channel, long position, int count)
+            throws IOException {
+        ByteBuffer buffer = ByteBuffer.allocate(count).order(ByteOrder.LITTLE_ENDIAN);
+        while (buffer.hasRemaining()) {
+            if (channel.read(buffer, position + buffer.position()) < 0) {
+                throw new IOException("unexpected end of file");
+            }
+        }
+        return buffer.flip();
+    }
+
+    private static JlatentException damaged(Path file, String how) {
+        return new JlatentException(file + " is not a valid safetensors file: " + how);
+    }
+}
