@@ -35,7 +35,7 @@ jl_status launch(const char* operation, dim3 grid, dim3 block, size_t shared_byt
 #ifdef JL_EMULATED
     (void)stream;
     return launched(operation,
-                    emulator::launch({grid, block, shared_bytes, false, 1}, kernel, Parameters(args)...));
+                    emulator::launch({grid, block, shared_bytes, false}, kernel, Parameters(args)...));
 #else
     cudaLaunchConfig_t config = {};
     config.gridDim = grid;

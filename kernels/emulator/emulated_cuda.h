@@ -1,0 +1,83 @@
+// What the .cu files use of CUDA, for a C++ compiler. Grows as they need more.
+#pragma once
+#include <cmath>
+#include <cstring>
+
+#include "emulator.h"
+
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline __attribute__((always_inline))
+#define __launch_bounds__(...)
+
+#define threadIdx (jlatent::emulator::current.thread_index)
+#define blockIdx (jlatent::emulator::current.block_index)
+#define blockDim (jlatent::emulator::current.block_dim)
+#define gridDim (jlatent::emulator::current.grid_dim)
+
+#define JL_STRING2(x) #x
+#define JL_STRING(x) JL_STRING2(x)
+#define JL_HERE(name) name " at " __FILE__ ":" JL_STRING(__LINE__)
+
+// The address of a static in a lambda is a name for the declaration.
+#define JL_SHARED(T, name, extent)                                      \
+    T(&name)                                                            \
+    extent = *static_cast<T(*) extent>(jlatent::emulator::shared_array( \
+        []() -> const void* {                                           \
+            static const char tag = 0;                                  \
+            return &tag;                                                \
+        }(),                                                            \
+        sizeof(T extent)))
+#define JL_DYNAMIC_SHARED(T, name) T* name = static_cast<T*>(jlatent::emulator::dynamic_shared())
+
+#define __syncthreads() jlatent::emulator::sync_threads(JL_HERE("__syncthreads"))
+#define __syncwarp() jlatent::emulator::sync_warp(0xffffffffu, JL_HERE("__syncwarp"))
+#define __shfl_sync(mask, value, lane)                                                      \
+    jlatent::emulator::shuffle_value(jlatent::emulator::Shuffle::kIndex, mask, value, lane, \
+                                     JL_HERE("__shfl_sync"))
+#define __shfl_xor_sync(mask, value, bits)                                                \
+    jlatent::emulator::shuffle_value(jlatent::emulator::Shuffle::kXor, mask, value, bits, \
+                                     JL_HERE("__shfl_xor_sync"))
+#define __shfl_up_sync(mask, value, delta)                                                \
+    jlatent::emulator::shuffle_value(jlatent::emulator::Shuffle::kUp, mask, value, delta, \
+                                     JL_HERE("__shfl_up_sync"))
+#define __shfl_down_sync(mask, value, delta)                                                \
+    jlatent::emulator::shuffle_value(jlatent::emulator::Shuffle::kDown, mask, value, delta, \
+                                     JL_HERE("__shfl_down_sync"))
+#define __ballot_sync(mask, predicate) jlatent::emulator::ballot(mask, predicate, JL_HERE("__ballot_sync"))
+
+namespace cooperative_groups {
+struct grid_group {
+    void sync() const { jlatent::emulator::sync_grid("grid.sync()"); }
+};
+inline grid_group this_grid() { return {}; }
+}  // namespace cooperative_groups
+
+struct alignas(16) float4 {
+    float x, y, z, w;
+};
+inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+
+// Cache hints change nothing here; an aligned type still has to be aligned.
+template <class T>
+T jl_checked_load(const T* p) {
+    return *p;
+}
+#define __ldcs(p) jl_checked_load(p)
+#define __ldcg(p) jl_checked_load(p)
+template <class T>
+void __stcs(T* p, T value) {
+    *p = value;
+}
+
+inline void __threadfence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+
+// Adds 1, back to 0 after `most`; returns the old value.
+inline unsigned atomicInc(unsigned* p, unsigned most) {
+    unsigned old = __atomic_load_n(p, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(p, &old, old >= most ? 0 : old + 1, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_RELAXED)) {
+    }
+    return old;
+}
