@@ -44,7 +44,8 @@ JL_HOST_DEVICE Words philox(uint32_t block, uint32_t sample, uint32_t step, uint
     return {{c0, c1, c2, c3}};
 }
 
-// Two words to two independent standard normals. u has 23 random bits and is exact in f32, in (0, 1): |n| < 5.8.
+// Two words to two independent standard normals. u has 23 random bits and is exact in f32, in (0, 1): |n|
+// < 5.8.
 JL_HOST_DEVICE void box_muller(uint32_t radius, uint32_t angle, float* first, float* second) {
     const float u = (static_cast<float>(static_cast<int32_t>(radius >> 9)) + 0.5f) * 1.1920929e-7f;
     const float r = sqrtf(-2.0f * fast_log(u));

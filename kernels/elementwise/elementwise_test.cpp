@@ -1,1 +1,134 @@
 #include "case_table.h"
+
+namespace jlatent::test {
+namespace {
+
+double value(int32_t activation, double x) {
+    switch (activation) {
+        case JL_RELU:
+            return x > 0.0 ? x : 0.0;
+        case JL_TANH:
+            return std::tanh(x);
+        case JL_SIGMOID:
+            return 1.0 / (1.0 + std::exp(-x));
+        case JL_SOFTPLUS:
+            return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x)));
+        case JL_ELU:
+            return x < 0.0 ? std::expm1(x) : x;
+        case JL_SILU:
+            return x / (1.0 + std::exp(-x));
+        // 1/2 (1 + tanh u) = 1 / (1 + e^-2u), the form that keeps its digits for large negative x
+        case JL_GELU:
+            return x / (1.0 + std::exp(-2.0 * std::sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
+        default:
+            return x;
+    }
+}
+
+bool from_input(int32_t activation) { return activation == JL_SILU || activation == JL_GELU; }
+
+class ActivationTest : public testing::TestWithParam<int32_t> {};
+
+TEST_P(ActivationTest, ForwardAndBackwardEqualTheReference) {
+    for (const size_t count : {0, 1, 3, 4, 5, 1023, 1025, 4097, 50021}) {
+        auto x = random_floats(count, -12.0f, 12.0f, 1);
+        // Small arguments, where naive formulas cancel; zero and both ends.
+        const float special[] = {0.0f,  1e-8f,  -1e-8f,  1e-4f, -1e-4f, 0.01f, -0.01f, 0.5f,
+                                 -0.5f, 0.624f, -0.626f, 40.0f, -40.0f, 87.0f, -87.0f};
+        for (size_t i = 0; i < std::min(count, std::size(special)); ++i) x[i] = special[i];
+        const auto dy = random_floats(count, -1.0f, 1.0f, 2);
+        Floats x_array(x, 1), dy_array(dy, 2);
+        auto y = Floats::output(count, 3), dx = Floats::output(count, 1);
+        const int64_t n = static_cast<int64_t>(count);
+        ASSERT_OK(kernels().activation_forward(GetParam(), x_array.data(), y.data(), n, stream()));
+        ASSERT_OK(kernels().activation_backward(GetParam(),
+                                                from_input(GetParam()) ? x_array.data() : y.data(),
+                                                dy_array.data(), dx.data(), n, stream()));
+        std::vector<double> expected, derivative;
+        for (size_t i = 0; i < count; ++i) {
+            expected.push_back(value(GetParam(), x[i]));
+            // Differences straddle relu's kink within their step of it.
+            const bool near_kink = GetParam() == JL_RELU && std::abs(x[i]) < 2e-6f;
+            const auto f = [](const std::vector<double>& p) {
+                return value(static_cast<int32_t>(p[1]), p[0]);
+            };
+            const double slope = near_kink
+                                     ? (x[i] > 0.0f ? 1.0 : 0.0)
+                                     : numeric_gradient(f, {x[i], static_cast<double>(GetParam())}, 1e-6)[0];
+            derivative.push_back(dy[i] * slope);
+        }
+        // A handful of roundings, amplified by up to |x| where an exponent is formed first (silu, gelu at
+        // -12).
+        EXPECT_CLOSE(y.read(), expected, from_input(GetParam()) ? 3e-5 : 5e-7, 1e-37);
+        // Derivatives that are formed from y lose what y has rounded away: 1e-7 of dy.
+        EXPECT_CLOSE(dx.read(), derivative, 2e-6, 4e-7);
+    }
+}
+
+TEST_P(ActivationTest, NotANumberIsPassedOn) {
+    Floats x(std::vector<float>{std::numeric_limits<float>::quiet_NaN()});
+    auto y = Floats::output(1);
+    ASSERT_OK(kernels().activation_forward(GetParam(), x.data(), y.data(), 1, stream()));
+    EXPECT_TRUE(std::isnan(y.read()[0]));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ActivationTest,
+                         testing::Range(static_cast<int32_t>(JL_IDENTITY),
+                                        static_cast<int32_t>(JL_GELU) + 1));
+
+TEST(Elementwise, AddScaleFill) {
+    for (const size_t count : {0, 1, 4, 5, 1023, 40003}) {
+        const auto a = random_floats(count, -1.0f, 1.0f, 1), b = random_floats(count, -1.0f, 1.0f, 2);
+        Floats left(a), right(b, 1), factor(std::vector<float>{-2.5f});
+        auto out = Floats::output(count, 2);
+        const int64_t n = static_cast<int64_t>(count);
+        std::vector<float> sum(count), scaled(count);
+        for (size_t i = 0; i < count; ++i) sum[i] = a[i] + b[i], scaled[i] = -2.5f * a[i];
+        ASSERT_OK(kernels().add(left.data(), right.data(), out.data(), n, stream()));
+        EXPECT_EQ(out.read(), sum);
+        ASSERT_OK(kernels().add(left.data(), right.data(), right.data(), n, stream()));  // in place
+        EXPECT_EQ(right.read(), sum);
+        ASSERT_OK(kernels().scale(left.data(), factor.data(), out.data(), n, stream()));
+        EXPECT_EQ(out.read(), scaled);
+        ASSERT_OK(kernels().scale(left.data(), factor.data(), left.data(), n, stream()));  // in place
+        EXPECT_EQ(left.read(), scaled);
+        ASSERT_OK(kernels().fill(out.data(), 3.25f, n, stream()));
+        EXPECT_EQ(out.read(), std::vector<float>(count, 3.25f));
+    }
+}
+
+class SumRowsTest : public testing::TestWithParam<std::pair<int64_t, int64_t>> {};
+
+TEST_P(SumRowsTest, EqualsTheReference) {
+    const auto [rows, columns] = GetParam();
+    const size_t r = static_cast<size_t>(rows), c = static_cast<size_t>(columns);
+    const auto x = random_floats(r * c, -1.0f, 1.0f);
+    Floats in(x, 1);
+    auto out = Floats::output(c);
+    Workspace w(kernels().sum_rows_workspace(rows, columns));
+    std::vector<double> expected(c, 0.0);
+    for (size_t i = 0; i < r * c; ++i) expected[i % c] += x[i];
+    for (int repeat = 0; repeat < 2; ++repeat) {
+        ASSERT_OK(kernels().sum_rows(in.data(), out.data(), rows, columns, w.get(), stream()));
+        EXPECT_CLOSE(out.read(), expected, 1e-6, 1e-7 * std::sqrt(static_cast<double>(rows)) * 8.0 + 1e-7);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, SumRowsTest,
+                         testing::Values(std::pair{0, 3}, std::pair{1, 1}, std::pair{128, 784},
+                                         std::pair{7, 33}, std::pair{256, 31}, std::pair{257, 32},
+                                         std::pair{1025, 65}, std::pair{20011, 3}, std::pair{3, 5000},
+                                         std::pair{5, 0}));
+
+TEST(Elementwise, BadArgumentsAreNamed) {
+    Floats x(std::vector<float>(4, 0.0f));
+    Workspace w(1024);
+    EXPECT_BAD_ARGUMENT(kernels().activation_forward(99, x.data(), x.data(), 4, stream()), "99");
+    EXPECT_BAD_ARGUMENT(kernels().activation_forward(JL_RELU, nullptr, x.data(), 4, stream()), "null");
+    EXPECT_BAD_ARGUMENT(kernels().add(x.data(), x.data(), x.data(), -1, stream()), "-1");
+    EXPECT_BAD_ARGUMENT(kernels().scale(x.data(), nullptr, x.data(), 4, stream()), "factor");
+    EXPECT_BAD_ARGUMENT(kernels().sum_rows(x.data(), x.data(), 2, 2, {w.get().data, 4}, stream()), "4 bytes");
+}
+
+}  // namespace
+}  // namespace jlatent::test

@@ -38,7 +38,8 @@ struct Bernoulli {
         const float e = fast_exp(-fabsf(a)), u = 1.0f + e;
         const float log1p = u == 1.0f ? e : fast_log(u) * (e / (u - 1.0f));
         const float s = a >= 0.0f ? 1.0f / u : e / u;
-        return {(a > 0.0f ? a : 0.0f) + log1p - x * a, s - x, 0.0f};
+        // softplus(a) - x a, without the cancellation at large a and x near 1
+        return {a * (a > 0.0f ? 1.0f - x : -x) + log1p, s - x, 0.0f};
     }
 };
 
