@@ -67,6 +67,11 @@ public final class Device implements AutoCloseable {
         return cpu();
     }
 
+    /** A device on a backend of one's own; closing it closes the backend. */
+    public static Device of(String kind, Backend backend) {
+        return new Device(kind, backend);
+    }
+
     private static Optional<BackendProvider> provider(String kind) {
         return ServiceLoader.load(BackendProvider.class).stream()
                 .map(ServiceLoader.Provider::get)

@@ -15,34 +15,52 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "demo",
         mixinStandardHelpOptions = true,
-        description = "Trains a VAE on generated sprites for about two minutes and says where the pictures are.")
+        description =
+                "Trains a VAE on generated sprites for about two minutes and says where the pictures are.")
 final class DemoCommand implements Callable<Integer> {
-    @Spec
-    CommandSpec spec;
+    @Spec CommandSpec spec;
 
-    @Option(names = "--out", paramLabel = "DIR", description = "the run folder (default: a new one below ./runs)")
+    @Option(
+            names = "--out",
+            paramLabel = "DIR",
+            description = "the run folder (default: a new one below ./runs)")
     Path out;
 
-    @Option(names = "--epochs", paramLabel = "N", defaultValue = "10", description = "passes over the data (default: 10)")
+    @Option(
+            names = "--epochs",
+            paramLabel = "N",
+            defaultValue = "10",
+            description = "passes over the data (default: 10)")
     int epochs;
 
     @Override
     public Integer call() {
         Path folder = out == null ? fresh() : out;
-        int code = new CommandLine(new TrainCommand())
-                .setOut(spec.commandLine().getOut())
-                .setErr(spec.commandLine().getErr())
-                .setExecutionExceptionHandler((e, line, parsed) -> {
-                    throw e;
-                })
-                .execute("vae", "--data", "sprites", "--epochs", Integer.toString(epochs), "--out", folder.toString());
+        int code =
+                new CommandLine(new TrainCommand())
+                        .setOut(spec.commandLine().getOut())
+                        .setErr(spec.commandLine().getErr())
+                        .setExecutionExceptionHandler(
+                                (e, line, parsed) -> {
+                                    throw e;
+                                })
+                        .execute(
+                                "vae",
+                                "--data",
+                                "sprites",
+                                "--epochs",
+                                Integer.toString(epochs),
+                                "--out",
+                                folder.toString());
         if (code == 0) {
-            spec.commandLine().getOut().printf(
-                    "%nLook at the pictures in %s:%n"
-                            + "  samples.png          sprites it made up%n"
-                            + "  reconstructions.png  test images, and below each what it made of them%n"
-                            + "  curves.png           how it learned%n",
-                    folder.toAbsolutePath());
+            spec.commandLine()
+                    .getOut()
+                    .printf(
+                            "%nLook at the pictures in %s:%n"
+                                    + "  samples.png          sprites it made up%n"
+                                    + "  reconstructions.png  test images, and below each what it made of them%n"
+                                    + "  curves.png           how it learned%n",
+                            folder.toAbsolutePath());
         }
         return code;
     }
@@ -55,7 +73,8 @@ final class DemoCommand implements Callable<Integer> {
                 try {
                     return Files.createDirectories(runs).resolve("demo-" + i);
                 } catch (IOException e) {
-                    throw new JlatentException("cannot write below " + runs.toAbsolutePath() + "; use --out");
+                    throw new JlatentException(
+                            "cannot write below " + runs.toAbsolutePath() + "; use --out");
                 }
             }
         }

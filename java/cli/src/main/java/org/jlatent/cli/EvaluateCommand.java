@@ -7,9 +7,14 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
 /** {@code jlatent evaluate}. */
-@Command(name = "evaluate", description = "Measures a trained model on test images; figures in nats an image.")
+@Command(
+        name = "evaluate",
+        description = "Measures a trained model on test images; figures in nats an image.")
 final class EvaluateCommand extends RunCommand {
-    @Option(names = "--data", paramLabel = "NAME|PATH", description = "other images than those it was trained on")
+    @Option(
+            names = "--data",
+            paramLabel = "NAME|PATH",
+            description = "other images than those it was trained on")
     String data;
 
     @Option(

@@ -29,31 +29,44 @@ public final class Main {
 
     public static void main(String[] args) {
         System.setProperty("java.awt.headless", "true");
-        System.exit(run(new PrintWriter(System.out, true), new PrintWriter(System.err, true), args));
+        System.exit(
+                run(new PrintWriter(System.out, true), new PrintWriter(System.err, true), args));
     }
 
-    /** Runs one command line and returns the exit code: 0, 2 when the user has something to mend, 1 for a fault of ours. */
+    /**
+     * Runs one command line and returns the exit code: 0, 2 when the user has something to mend, 1
+     * for a fault of ours.
+     */
     static int run(PrintWriter out, PrintWriter err, String... args) {
         CommandLine line = new CommandLine(new Main());
         line.setOut(out);
         line.setErr(err);
         line.setCaseInsensitiveEnumValuesAllowed(true);
-        line.setColorScheme(CommandLine.Help.defaultColorScheme(System.console() == null ? Ansi.OFF : Ansi.AUTO));
-        line.setParameterExceptionHandler((e, given) -> {
-            err.println("jlatent: " + firstLine(e.getMessage()) + " (see 'jlatent "
-                    + (e.getCommandLine().getParent() == null ? "" : e.getCommandLine().getCommandName() + " ")
-                    + "--help')");
-            return USER_ERROR;
-        });
-        line.setExecutionExceptionHandler((e, command, parsed) -> {
-            if (e instanceof JlatentException
-                    || e instanceof IllegalArgumentException
-                    || e instanceof UncheckedIOException) {
-                err.println("jlatent: " + firstLine(e.getMessage()));
-                return USER_ERROR;
-            }
-            throw e;
-        });
+        line.setColorScheme(
+                CommandLine.Help.defaultColorScheme(
+                        System.console() == null ? Ansi.OFF : Ansi.AUTO));
+        line.setParameterExceptionHandler(
+                (e, given) -> {
+                    err.println(
+                            "jlatent: "
+                                    + firstLine(e.getMessage())
+                                    + " (see 'jlatent "
+                                    + (e.getCommandLine().getParent() == null
+                                            ? ""
+                                            : e.getCommandLine().getCommandName() + " ")
+                                    + "--help')");
+                    return USER_ERROR;
+                });
+        line.setExecutionExceptionHandler(
+                (e, command, parsed) -> {
+                    if (e instanceof JlatentException
+                            || e instanceof IllegalArgumentException
+                            || e instanceof UncheckedIOException) {
+                        err.println("jlatent: " + firstLine(e.getMessage()));
+                        return USER_ERROR;
+                    }
+                    throw e;
+                });
         return line.execute(args);
     }
 

@@ -19,12 +19,14 @@ final class Metrics implements Callback {
 
     void write(RunFolder run) {
         Progress first = epochs.get(0);
-        String header = Stream.concat(
-                        Stream.of("epoch", "step", "images_per_second"),
-                        Stream.concat(
-                                first.metrics().keySet().stream(),
-                                first.validation().keySet().stream().map(name -> "validation_" + name)))
-                .collect(Collectors.joining(",", "", "\n"));
+        String header =
+                Stream.concat(
+                                Stream.of("epoch", "step", "images_per_second"),
+                                Stream.concat(
+                                        first.metrics().keySet().stream(),
+                                        first.validation().keySet().stream()
+                                                .map(name -> "validation_" + name)))
+                        .collect(Collectors.joining(",", "", "\n"));
         String rows = epochs.stream().map(Metrics::row).collect(Collectors.joining());
         run.write("metrics.csv", header + rows);
         List<Map<String, Double>> training = epochs.stream().map(Progress::metrics).toList();
@@ -35,7 +37,8 @@ final class Metrics implements Callback {
     private static String row(Progress p) {
         return Stream.concat(
                         Stream.of(p.epoch(), p.step(), Math.round(p.imagesPerSecond())),
-                        Stream.concat(p.metrics().values().stream(), p.validation().values().stream()))
+                        Stream.concat(
+                                p.metrics().values().stream(), p.validation().values().stream()))
                 .map(Object::toString)
                 .collect(Collectors.joining(",", "", "\n"));
     }

@@ -31,7 +31,8 @@ final class Pictures {
         try (Scope scope = new Scope(device(vae))) {
             float[] images = vae.sample(scope, count, seed);
             int columns = (int) Math.ceil(Math.sqrt(count));
-            ImageGrid.write(file, images, config.height(), config.width(), config.channels(), columns);
+            ImageGrid.write(
+                    file, images, config.height(), config.width(), config.channels(), columns);
         }
     }
 
@@ -40,31 +41,45 @@ final class Pictures {
     }
 
     /** The first images of a set, each with its reconstruction below. */
-    static void reconstructions(Vae vae, RunFolder.Config config, ImageSet images, int count, Path file) {
+    static void reconstructions(
+            Vae vae, RunFolder.Config config, ImageSet images, int count, Path file) {
         int n = Math.min(count, images.size());
         int dims = images.dimensions();
         float[] originals = new float[n * dims];
         for (int i = 0; i < n; i++) {
-            images.read((int) ((long) i * images.size() / n), originals, i * dims); // spread: some sets are sorted
+            images.read(
+                    (int) ((long) i * images.size() / n),
+                    originals,
+                    i * dims); // spread: some sets are sorted
         }
         try (Scope scope = new Scope(device(vae))) {
             Tensor x = scope.of(Shape.of(n, dims), originals);
             float[] reconstructed = vae.reconstruct(scope, x);
             ImageGrid.writePairs(
-                    file, originals, reconstructed, config.height(), config.width(), config.channels(), COLUMNS);
+                    file,
+                    originals,
+                    reconstructed,
+                    config.height(),
+                    config.width(),
+                    config.channels(),
+                    COLUMNS);
         }
     }
 
     /** The curves of an epoch's means: {@code rows} by metric, training and validation. */
-    static void curves(List<Map<String, Double>> training, List<Map<String, Double>> validation, Path file) {
-        XYChart chart = new XYChartBuilder()
-                .width(900)
-                .height(540)
-                .title("Training")
-                .xAxisTitle("epoch")
-                .yAxisTitle("nats an image")
-                .build();
-        chart.getStyler().setLegendPosition(LegendPosition.InsideNE).setChartBackgroundColor(Color.WHITE);
+    static void curves(
+            List<Map<String, Double>> training, List<Map<String, Double>> validation, Path file) {
+        XYChart chart =
+                new XYChartBuilder()
+                        .width(900)
+                        .height(540)
+                        .title("Training")
+                        .xAxisTitle("epoch")
+                        .yAxisTitle("nats an image")
+                        .build();
+        chart.getStyler()
+                .setLegendPosition(LegendPosition.InsideNE)
+                .setChartBackgroundColor(Color.WHITE);
         double[] epochs = new double[training.size()];
         for (int i = 0; i < epochs.length; i++) {
             epochs[i] = i + 1;
@@ -80,9 +95,14 @@ final class Pictures {
     }
 
     private static void add(
-            XYChart chart, String name, double[] epochs, List<Map<String, Double>> rows, String metric) {
+            XYChart chart,
+            String name,
+            double[] epochs,
+            List<Map<String, Double>> rows,
+            String metric) {
         double[] values = rows.stream().mapToDouble(row -> row.get(metric)).toArray();
-        chart.addSeries(name, epochs, values).setMarker(epochs.length == 1 ? SeriesMarkers.CIRCLE : SeriesMarkers.NONE);
+        chart.addSeries(name, epochs, values)
+                .setMarker(epochs.length == 1 ? SeriesMarkers.CIRCLE : SeriesMarkers.NONE);
     }
 
     private static org.jlatent.Device device(Vae vae) {

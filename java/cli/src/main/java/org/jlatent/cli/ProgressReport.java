@@ -27,15 +27,18 @@ final class ProgressReport implements Callback, AutoCloseable {
             return;
         }
         if (bar == null) {
-            bar = new ProgressBarBuilder()
-                    .setInitialMax(p.steps())
-                    .setTaskName("step")
-                    .setStyle(ProgressBarStyle.ASCII)
-                    .setConsumer(new DelegatingProgressBarConsumer(line -> {
-                        err.print('\r' + line);
-                        err.flush();
-                    }))
-                    .build();
+            bar =
+                    new ProgressBarBuilder()
+                            .setInitialMax(p.steps())
+                            .setTaskName("step")
+                            .setStyle(ProgressBarStyle.ASCII)
+                            .setConsumer(
+                                    new DelegatingProgressBarConsumer(
+                                            line -> {
+                                                err.print('\r' + line);
+                                                err.flush();
+                                            }))
+                            .build();
         }
         bar.stepTo(p.step());
         bar.setExtraMessage(String.format(Locale.ROOT, "loss %.1f", p.metrics().get("loss")));
@@ -46,9 +49,15 @@ final class ProgressReport implements Callback, AutoCloseable {
         if (bar != null) {
             err.print('\r');
         }
-        err.printf(Locale.ROOT, "epoch %d, step %d/%d: %s%s, %,.0f images/s%n",
-                p.epoch(), p.step(), p.steps(), line(p.metrics()),
-                p.validation().isEmpty() ? "" : " | validation " + line(p.validation()), p.imagesPerSecond());
+        err.printf(
+                Locale.ROOT,
+                "epoch %d, step %d/%d: %s%s, %,.0f images/s%n",
+                p.epoch(),
+                p.step(),
+                p.steps(),
+                line(p.metrics()),
+                p.validation().isEmpty() ? "" : " | validation " + line(p.validation()),
+                p.imagesPerSecond());
     }
 
     private static String line(Map<String, Double> values) {

@@ -9,15 +9,26 @@ import picocli.CommandLine.Option;
 /** {@code jlatent reconstruct}. */
 @Command(
         name = "reconstruct",
-        description = "Shows test images and, below each, what the model makes of them, in one PNG.")
+        description =
+                "Shows test images and, below each, what the model makes of them, in one PNG.")
 final class ReconstructCommand extends RunCommand {
-    @Option(names = "--data", paramLabel = "NAME|PATH", description = "other images than those it was trained on")
+    @Option(
+            names = "--data",
+            paramLabel = "NAME|PATH",
+            description = "other images than those it was trained on")
     String data;
 
-    @Option(names = "--count", paramLabel = "N", defaultValue = "32", description = "images (default: 32)")
+    @Option(
+            names = "--count",
+            paramLabel = "N",
+            defaultValue = "32",
+            description = "images (default: 32)")
     int count;
 
-    @Option(names = "--out", paramLabel = "FILE", description = "the PNG (default: reconstructions.png in the run folder)")
+    @Option(
+            names = "--out",
+            paramLabel = "FILE",
+            description = "the PNG (default: reconstructions.png in the run folder)")
     Path out;
 
     @Override

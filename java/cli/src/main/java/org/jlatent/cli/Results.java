@@ -10,7 +10,9 @@ import picocli.CommandLine;
 final class Results {
     private final Map<String, Object> values = new LinkedHashMap<>();
 
-    /** @param bound whether {@code nll} was estimated with enough samples to be worth printing */
+    /**
+     * @param bound whether {@code nll} was estimated with enough samples to be worth printing
+     */
     static Results of(VaeEvaluation e, boolean bound) {
         Results results = new Results().put("elbo", e.elbo());
         if (bound) {
@@ -20,7 +22,8 @@ final class Results {
         if (bound && !Double.isNaN(e.bitsPerDim())) {
             results.put("bits_per_dim", e.bitsPerDim());
         }
-        return results.put("active_units", e.activeUnits()).put("normalized_error", e.normalizedError());
+        return results.put("active_units", e.activeUnits())
+                .put("normalized_error", e.normalizedError());
     }
 
     Results put(String name, Object value) {

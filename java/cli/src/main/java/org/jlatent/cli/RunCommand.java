@@ -17,8 +17,7 @@ import picocli.CommandLine.Spec;
 /** What the commands that use a trained model share. */
 @Command(mixinStandardHelpOptions = true)
 abstract class RunCommand implements Callable<Integer> {
-    @Spec
-    CommandSpec spec;
+    @Spec CommandSpec spec;
 
     @Parameters(paramLabel = "DIR", description = "the run folder that 'train' left")
     Path folder;
@@ -33,10 +32,16 @@ abstract class RunCommand implements Callable<Integer> {
     @Option(names = "--threads", paramLabel = "N", description = "cores to use (default: all)")
     Integer threads;
 
-    @Option(names = "--seed", paramLabel = "N", defaultValue = "0", description = "of the noise (default: 0)")
+    @Option(
+            names = "--seed",
+            paramLabel = "N",
+            defaultValue = "0",
+            description = "of the noise (default: 0)")
     long seed;
 
-    @Option(names = "--json", description = "print the results as one line of JSON, last on standard output")
+    @Option(
+            names = "--json",
+            description = "print the results as one line of JSON, last on standard output")
     boolean json;
 
     @Override
@@ -44,7 +49,10 @@ abstract class RunCommand implements Callable<Integer> {
         RunFolder run = RunFolder.open(folder);
         try (Device place = RunFolder.device(device, threads);
                 Scope scope = new Scope(place)) {
-            Results results = use(run, run.loadModel(scope)).put("device", place.toString()).put("run", folder.toString());
+            Results results =
+                    use(run, run.loadModel(scope))
+                            .put("device", place.toString())
+                            .put("run", folder.toString());
             Results.print(spec.commandLine(), json, results);
         }
         return 0;
@@ -52,13 +60,31 @@ abstract class RunCommand implements Callable<Integer> {
 
     abstract Results use(RunFolder run, Vae vae);
 
-    /** The test images of {@code given}, or of the data the run was trained on; of the size the model takes. */
+    /**
+     * The test images of {@code given}, or of the data the run was trained on; of the size the
+     * model takes.
+     */
     static ImageSet testImages(RunFolder run, String given) {
         ImageSet images = Datasets.open(given == null ? run.config().data() : given).test();
         RunFolder.Config c = run.config();
-        if (images.height() != c.height() || images.width() != c.width() || images.channels() != c.channels()) {
-            throw new JlatentException("the model takes images of " + c.height() + "x" + c.width() + "x" + c.channels() + ", "
-                    + images.name() + " has " + images.height() + "x" + images.width() + "x" + images.channels());
+        if (images.height() != c.height()
+                || images.width() != c.width()
+                || images.channels() != c.channels()) {
+            throw new JlatentException(
+                    "the model takes images of "
+                            + c.height()
+                            + "x"
+                            + c.width()
+                            + "x"
+                            + c.channels()
+                            + ", "
+                            + images.name()
+                            + " has "
+                            + images.height()
+                            + "x"
+                            + images.width()
+                            + "x"
+                            + images.channels());
         }
         return images;
     }

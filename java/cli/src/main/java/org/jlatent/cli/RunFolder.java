@@ -23,8 +23,8 @@ import org.jlatent.models.Vae;
 import org.jlatent.nn.Init;
 
 /**
- * A trained model on disk: {@code config.json} (what was asked for), {@code model.safetensors} (parameters by name),
- * {@code metrics.csv} and pictures.
+ * A trained model on disk: {@code config.json} (what was asked for), {@code model.safetensors}
+ * (parameters by name), {@code metrics.csv} and pictures.
  */
 record RunFolder(Path path, Config config) {
     static final String CONFIG = "config.json";
@@ -33,15 +33,24 @@ record RunFolder(Path path, Config config) {
 
     /** What is needed to build the model again. */
     record Config(
-            String model, String data, int height, int width, int channels, long seed, Map<String, String> settings) {
+            String model,
+            String data,
+            int height,
+            int width,
+            int channels,
+            long seed,
+            Map<String, String> settings) {
         int dims() {
             return height * width * channels;
         }
     }
 
-    /** A folder for a new run: made now, so that a place that can't be written is found out before the work.
+    /**
+     * A folder for a new run: made now, so that a place that can't be written is found out before
+     * the work.
      *
-     * @throws JlatentException if it holds something already, or can't be written */
+     * @throws JlatentException if it holds something already, or can't be written
+     */
     static RunFolder create(Path path, Config config) {
         try {
             if (Files.exists(path) && !Files.isDirectory(path)) {
@@ -50,7 +59,8 @@ record RunFolder(Path path, Config config) {
             if (Files.isDirectory(path)) {
                 try (Stream<Path> entries = Files.list(path)) {
                     if (entries.findAny().isPresent()) {
-                        throw new JlatentException(path + " is not empty; choose another --out, or remove it first");
+                        throw new JlatentException(
+                                path + " is not empty; choose another --out, or remove it first");
                     }
                 }
             }
@@ -64,7 +74,9 @@ record RunFolder(Path path, Config config) {
         }
     }
 
-    /** @throws JlatentException if it is not the folder of a run */
+    /**
+     * @throws JlatentException if it is not the folder of a run
+     */
     static RunFolder open(Path path) {
         Path file = path.resolve(CONFIG);
         if (!Files.isRegularFile(file)) {
@@ -90,29 +102,49 @@ record RunFolder(Path path, Config config) {
 
     /** The model with its freshly initialised parameters. */
     Vae newModel(Scope scope) {
-        return VaeRecipe.model(new Init(scope, config.seed), config.dims(), settings(), config.seed);
+        return VaeRecipe.model(
+                new Init(scope, config.seed), config.dims(), settings(), config.seed);
     }
 
-    /** The model with the parameters in {@code model.safetensors}.
+    /**
+     * The model with the parameters in {@code model.safetensors}.
      *
-     * @throws JlatentException if the file is missing, damaged or of another model */
+     * @throws JlatentException if the file is missing, damaged or of another model
+     */
     Vae loadModel(Scope scope) {
         Vae vae = newModel(scope);
         Path file = path.resolve(MODEL);
         Map<String, Safetensors.Entry> entries = new LinkedHashMap<>(Safetensors.read(file));
-        vae.parameters().forEach((name, parameter) -> {
-            Safetensors.Entry entry = entries.remove(name);
-            if (entry == null) {
-                throw new JlatentException(file + " holds no parameter " + name + ": it is of another model");
-            }
-            if (!java.util.Arrays.equals(entry.shape(), parameter.shape().toArray())) {
-                throw new JlatentException(file + ": parameter " + name + " is "
-                        + java.util.Arrays.toString(entry.shape()) + ", the model needs " + parameter.shape());
-            }
-            parameter.copyFrom(entry.toFloats());
-        });
+        vae.parameters()
+                .forEach(
+                        (name, parameter) -> {
+                            Safetensors.Entry entry = entries.remove(name);
+                            if (entry == null) {
+                                throw new JlatentException(
+                                        file
+                                                + " holds no parameter "
+                                                + name
+                                                + ": it is of another model");
+                            }
+                            if (!java.util.Arrays.equals(
+                                    entry.shape(), parameter.shape().toArray())) {
+                                throw new JlatentException(
+                                        file
+                                                + ": parameter "
+                                                + name
+                                                + " is "
+                                                + java.util.Arrays.toString(entry.shape())
+                                                + ", the model needs "
+                                                + parameter.shape());
+                            }
+                            parameter.copyFrom(entry.toFloats());
+                        });
         if (!entries.isEmpty()) {
-            throw new JlatentException(file + " holds unknown parameters " + entries.keySet() + ": it is of another model");
+            throw new JlatentException(
+                    file
+                            + " holds unknown parameters "
+                            + entries.keySet()
+                            + ": it is of another model");
         }
         return vae;
     }
@@ -121,14 +153,19 @@ record RunFolder(Path path, Config config) {
         write(CONFIG, json(config) + "\n");
         List<Safetensors.Entry> entries = new ArrayList<>();
         for (Map.Entry<String, Tensor> p : vae.parameters().entrySet()) {
-            entries.add(Safetensors.Entry.ofFloats(
-                    p.getKey(), p.getValue().shape().toArray(), p.getValue().toFloatArray()));
+            entries.add(
+                    Safetensors.Entry.ofFloats(
+                            p.getKey(),
+                            p.getValue().shape().toArray(),
+                            p.getValue().toFloatArray()));
         }
-        Safetensors.write(path.resolve(MODEL), entries, Map.of("format", "jlatent", "model", config.model));
+        Safetensors.write(
+                path.resolve(MODEL), entries, Map.of("format", "jlatent", "model", config.model));
     }
 
     void write(String name, String text) {
-        AtomicFile.write(path.resolve(name), out -> out.write(text.getBytes(StandardCharsets.UTF_8)));
+        AtomicFile.write(
+                path.resolve(name), out -> out.write(text.getBytes(StandardCharsets.UTF_8)));
     }
 
     /** {@code value} as one line of JSON. */
@@ -153,17 +190,24 @@ record RunFolder(Path path, Config config) {
     }
 
     private static String reason(IOException e) {
-        return e instanceof java.nio.file.AccessDeniedException ? "permission denied" : e.getMessage();
+        return e instanceof java.nio.file.AccessDeniedException
+                ? "permission denied"
+                : e.getMessage();
     }
 
-    /** @param kind {@code auto}, {@code cpu} or {@code cuda} */
+    /**
+     * @param kind {@code auto}, {@code cpu} or {@code cuda}
+     */
     static Device device(String kind, Integer threads) {
-        Device device = switch (kind) {
-            case "auto" -> Device.best();
-            case "cpu" -> Device.cpu();
-            case "cuda" -> Device.cuda();
-            default -> throw new JlatentException("--device must be auto, cpu or cuda, got '" + kind + "'");
-        };
+        Device device =
+                switch (kind) {
+                    case "auto" -> Device.best();
+                    case "cpu" -> Device.cpu();
+                    case "cuda" -> Device.cuda();
+                    default ->
+                            throw new JlatentException(
+                                    "--device must be auto, cpu or cuda, got '" + kind + "'");
+                };
         return threads == null ? device : device.threads(threads);
     }
 }

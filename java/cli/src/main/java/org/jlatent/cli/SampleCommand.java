@@ -9,10 +9,17 @@ import picocli.CommandLine.Option;
 /** {@code jlatent sample}. */
 @Command(name = "sample", description = "Draws images from a trained model's prior into one PNG.")
 final class SampleCommand extends RunCommand {
-    @Option(names = "--count", paramLabel = "N", defaultValue = "64", description = "images (default: 64)")
+    @Option(
+            names = "--count",
+            paramLabel = "N",
+            defaultValue = "64",
+            description = "images (default: 64)")
     int count;
 
-    @Option(names = "--out", paramLabel = "FILE", description = "the PNG (default: samples.png in the run folder)")
+    @Option(
+            names = "--out",
+            paramLabel = "FILE",
+            description = "the PNG (default: samples.png in the run folder)")
     Path out;
 
     @Override

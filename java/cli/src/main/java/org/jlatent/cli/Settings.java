@@ -11,30 +11,44 @@ import java.util.stream.Collectors;
 import org.jlatent.Activation;
 import org.jlatent.JlatentException;
 
-/** The keys of {@code --set key=value}: each with a default, a range and a meaning. Kept as text in {@code config.json}. */
+/**
+ * The keys of {@code --set key=value}: each with a default, a range and a meaning. Kept as text in
+ * {@code config.json}.
+ */
 final class Settings {
 
-    /** @param <T> type of the value */
+    /**
+     * @param <T> type of the value
+     */
     record Key<T>(String name, String initial, String meaning, Function<String, T> parser) {}
 
     private final Map<String, Key<?>> keys;
     private final Map<String, String> values = new LinkedHashMap<>();
 
     Settings(List<Key<?>> keys) {
-        this.keys = keys.stream().collect(Collectors.toMap(Key::name, k -> k, (a, b) -> a, LinkedHashMap::new));
+        this.keys =
+                keys.stream()
+                        .collect(
+                                Collectors.toMap(
+                                        Key::name, k -> k, (a, b) -> a, LinkedHashMap::new));
         keys.forEach(key -> values.put(key.name, key.initial));
     }
 
     /** Takes over given values; each is checked at once. */
     Settings with(Map<String, String> given) {
-        given.forEach((name, value) -> {
-            Key<?> key = keys.get(name);
-            if (key == null) {
-                throw new JlatentException("unknown setting '" + name + "'; there are: " + String.join(", ", keys.keySet()));
-            }
-            parse(key, value);
-            values.put(name, value);
-        });
+        given.forEach(
+                (name, value) -> {
+                    Key<?> key = keys.get(name);
+                    if (key == null) {
+                        throw new JlatentException(
+                                "unknown setting '"
+                                        + name
+                                        + "'; there are: "
+                                        + String.join(", ", keys.keySet()));
+                    }
+                    parse(key, value);
+                    values.put(name, value);
+                });
         return this;
     }
 
@@ -49,7 +63,15 @@ final class Settings {
     /** One line a key, for the help. */
     static List<String> describe(List<Key<?>> keys) {
         List<String> lines = new ArrayList<>();
-        keys.forEach(k -> lines.add(String.format(Locale.ROOT, "  %-18s %s [%s]", k.name, k.meaning, k.initial)));
+        keys.forEach(
+                k ->
+                        lines.add(
+                                String.format(
+                                        Locale.ROOT,
+                                        "  %-18s %s [%s]",
+                                        k.name,
+                                        k.meaning,
+                                        k.initial)));
         return lines;
     }
 
@@ -66,50 +88,81 @@ final class Settings {
     // ---- kinds of values ----
 
     static Key<Integer> integer(String name, int initial, int min, String meaning) {
-        return new Key<>(name, Integer.toString(initial), meaning, text -> {
-            int value = Integer.parseInt(text);
-            if (value < min) {
-                throw new IllegalArgumentException("must be at least " + min + ", got " + text);
-            }
-            return value;
-        });
+        return new Key<>(
+                name,
+                Integer.toString(initial),
+                meaning,
+                text -> {
+                    int value = Integer.parseInt(text);
+                    if (value < min) {
+                        throw new IllegalArgumentException(
+                                "must be at least " + min + ", got " + text);
+                    }
+                    return value;
+                });
     }
 
     static Key<Float> number(String name, String initial, double min, double max, String meaning) {
-        return new Key<>(name, initial, meaning, text -> {
-            float value = Float.parseFloat(text);
-            if (!(value >= min && value <= max)) {
-                throw new IllegalArgumentException("must be from " + min + " to " + max + ", got " + text);
-            }
-            return value;
-        });
+        return new Key<>(
+                name,
+                initial,
+                meaning,
+                text -> {
+                    float value = Float.parseFloat(text);
+                    if (!(value >= min && value <= max)) {
+                        throw new IllegalArgumentException(
+                                "must be from " + min + " to " + max + ", got " + text);
+                    }
+                    return value;
+                });
     }
 
     static Key<int[]> widths(String name, String initial, String meaning) {
-        return new Key<>(name, initial, meaning, text -> text.isEmpty()
-                ? new int[0]
-                : Arrays.stream(text.split("[-,x]", -1)).mapToInt(part -> {
-                    int width = Integer.parseInt(part);
-                    if (width < 1) {
-                        throw new IllegalArgumentException("needs layers of at least 1 unit, got " + text);
-                    }
-                    return width;
-                }).toArray());
+        return new Key<>(
+                name,
+                initial,
+                meaning,
+                text ->
+                        text.isEmpty()
+                                ? new int[0]
+                                : Arrays.stream(text.split("[-,x]", -1))
+                                        .mapToInt(
+                                                part -> {
+                                                    int width = Integer.parseInt(part);
+                                                    if (width < 1) {
+                                                        throw new IllegalArgumentException(
+                                                                "needs layers of at least 1 unit, got "
+                                                                        + text);
+                                                    }
+                                                    return width;
+                                                })
+                                        .toArray());
     }
 
     static Key<String> choice(String name, String initial, List<String> choices, String meaning) {
-        return new Key<>(name, initial, meaning + " (" + String.join(", ", choices) + ")", text -> {
-            if (!choices.contains(text)) {
-                throw new IllegalArgumentException("must be one of " + String.join(", ", choices) + ", got " + text);
-            }
-            return text;
-        });
+        return new Key<>(
+                name,
+                initial,
+                meaning + " (" + String.join(", ", choices) + ")",
+                text -> {
+                    if (!choices.contains(text)) {
+                        throw new IllegalArgumentException(
+                                "must be one of " + String.join(", ", choices) + ", got " + text);
+                    }
+                    return text;
+                });
     }
 
     static Key<Activation> activation(String name, Activation initial, String meaning) {
-        List<String> names = Arrays.stream(Activation.values()).map(a -> a.name().toLowerCase(Locale.ROOT)).toList();
+        List<String> names =
+                Arrays.stream(Activation.values())
+                        .map(a -> a.name().toLowerCase(Locale.ROOT))
+                        .toList();
         Key<String> key = choice(name, initial.name().toLowerCase(Locale.ROOT), names, meaning);
-        return new Key<>(name, key.initial, key.meaning,
+        return new Key<>(
+                name,
+                key.initial,
+                key.meaning,
                 text -> Activation.valueOf(key.parser.apply(text).toUpperCase(Locale.ROOT)));
     }
 }

@@ -26,13 +26,13 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "train",
         mixinStandardHelpOptions = true,
-        description = "Trains a model and leaves a run folder: weights, figures, curves, samples, reconstructions.")
+        description =
+                "Trains a model and leaves a run folder: weights, figures, curves, samples, reconstructions.")
 final class TrainCommand implements Callable<Integer> {
     private static final int EVALUATION_SAMPLES = 1;
     private static final int PICTURES = 64;
 
-    @Spec
-    CommandSpec spec;
+    @Spec CommandSpec spec;
 
     @Parameters(paramLabel = "MODEL", description = "what to train: vae")
     String model;
@@ -41,10 +41,15 @@ final class TrainCommand implements Callable<Integer> {
             names = "--data",
             paramLabel = "NAME|PATH",
             defaultValue = "sprites",
-            description = "sprites (default, generated), mnist or binarized-mnist in $JLATENT_DATA, or a folder or file in idx format")
+            description =
+                    "sprites (default, generated), mnist or binarized-mnist in $JLATENT_DATA, or a folder or file in idx format")
     String data;
 
-    @Option(names = "--out", paramLabel = "DIR", required = true, description = "the new run folder")
+    @Option(
+            names = "--out",
+            paramLabel = "DIR",
+            required = true,
+            description = "the new run folder")
     Path out;
 
     @Option(
@@ -54,27 +59,41 @@ final class TrainCommand implements Callable<Integer> {
             description = "auto (default), cpu or cuda; cuda never falls back")
     String device;
 
-    @ArgGroup
-    Length length = new Length();
+    @ArgGroup Length length = new Length();
 
     static final class Length {
-        @Option(names = "--epochs", paramLabel = "N", description = "passes over the data (default: 10)")
+        @Option(
+                names = "--epochs",
+                paramLabel = "N",
+                description = "passes over the data (default: 10)")
         Integer epochs;
 
-        @Option(names = "--steps", paramLabel = "N", description = "steps in all, instead of epochs")
+        @Option(
+                names = "--steps",
+                paramLabel = "N",
+                description = "steps in all, instead of epochs")
         Integer steps;
     }
 
-    @Option(names = "--seed", paramLabel = "N", defaultValue = "0", description = "of weights, order and noise (default: 0)")
+    @Option(
+            names = "--seed",
+            paramLabel = "N",
+            defaultValue = "0",
+            description = "of weights, order and noise (default: 0)")
     long seed;
 
     @Option(names = "--threads", paramLabel = "N", description = "cores to use (default: all)")
     Integer threads;
 
-    @Option(names = "--set", paramLabel = "KEY=VALUE", description = "settings of the model, see below")
+    @Option(
+            names = "--set",
+            paramLabel = "KEY=VALUE",
+            description = "settings of the model, see below")
     Map<String, String> settings = new LinkedHashMap<>();
 
-    @Option(names = "--json", description = "print the results as one line of JSON, last on standard output")
+    @Option(
+            names = "--json",
+            description = "print the results as one line of JSON, last on standard output")
     boolean json;
 
     @Override
@@ -83,24 +102,41 @@ final class TrainCommand implements Callable<Integer> {
         Settings checked = new Settings(VaeRecipe.KEYS).with(settings);
         Splits splits = Datasets.open(data);
         ImageSet train = splits.train();
-        RunFolder.Config config = new RunFolder.Config(
-                model, data, train.height(), train.width(), train.channels(), seed, checked.toMap());
+        RunFolder.Config config =
+                new RunFolder.Config(
+                        model,
+                        data,
+                        train.height(),
+                        train.width(),
+                        train.channels(),
+                        seed,
+                        checked.toMap());
         PrintWriter err = spec.commandLine().getErr();
         try (Device place = RunFolder.device(device, threads);
                 Scope scope = new Scope(place)) {
-            Vae vae = VaeRecipe.model(new org.jlatent.nn.Init(scope, seed), config.dims(), checked, seed);
-            Trainer trainer = VaeRecipe.trainer(vae, checked)
-                    .data(train)
-                    .validation(splits.validation().orElse(null))
-                    .seed(seed);
+            Vae vae =
+                    VaeRecipe.model(
+                            new org.jlatent.nn.Init(scope, seed), config.dims(), checked, seed);
+            Trainer trainer =
+                    VaeRecipe.trainer(vae, checked)
+                            .data(train)
+                            .validation(splits.validation().orElse(null))
+                            .seed(seed);
             if (length.steps != null) {
                 trainer.steps(length.steps);
             } else {
                 trainer.epochs(length.epochs == null ? 10 : length.epochs);
             }
             RunFolder run = RunFolder.create(out, config);
-            err.printf("training %s on %s (%,d images of %dx%dx%d) on %s%n",
-                    model, train.name(), train.size(), train.height(), train.width(), train.channels(), place);
+            err.printf(
+                    "training %s on %s (%,d images of %dx%dx%d) on %s%n",
+                    model,
+                    train.name(),
+                    train.size(),
+                    train.height(),
+                    train.width(),
+                    train.channels(),
+                    place);
             Metrics metrics = new Metrics();
             Progress last;
             try (ProgressReport report = new ProgressReport(err)) {
@@ -111,13 +147,17 @@ final class TrainCommand implements Callable<Integer> {
             run.save(vae);
             metrics.write(run);
             Pictures.samples(vae, config, PICTURES, out.resolve("samples.png"));
-            Pictures.reconstructions(vae, config, test, PICTURES / 2, out.resolve("reconstructions.png"));
-            Results.print(spec.commandLine(), json, Results.of(evaluation, false)
-                    .put("steps", last.step())
-                    .put("epochs", last.epoch())
-                    .put("images_per_second", Math.round(last.imagesPerSecond()))
-                    .put("device", place.toString())
-                    .put("run", out.toString()));
+            Pictures.reconstructions(
+                    vae, config, test, PICTURES / 2, out.resolve("reconstructions.png"));
+            Results.print(
+                    spec.commandLine(),
+                    json,
+                    Results.of(evaluation, false)
+                            .put("steps", last.step())
+                            .put("epochs", last.epoch())
+                            .put("images_per_second", Math.round(last.imagesPerSecond()))
+                            .put("device", place.toString())
+                            .put("run", out.toString()));
             return 0;
         } catch (IllegalArgumentException e) {
             throw new JlatentException(e.getMessage());

@@ -52,6 +52,19 @@ public final class NativeLibraries {
     }
 
     private static Path unpack() {
+        checkPlatform();
+        try (InputStream in = stream(LIST)) {
+            byte[] list = in.readAllBytes();
+            return unpack(Hashes.sha256(list), names(list), NativeLibraries::stream);
+        } catch (IOException e) {
+            throw new UnsupportedPlatformException("cannot read " + RESOURCES + LIST, e);
+        }
+    }
+
+    /**
+     * @throws UnsupportedPlatformException where the libraries do not run
+     */
+    public static void checkPlatform() {
         String os = System.getProperty("os.name");
         String arch = System.getProperty("os.arch");
         if (!os.toLowerCase(Locale.ROOT).contains("linux") || !arch.equals("amd64")) {
@@ -61,17 +74,32 @@ public final class NativeLibraries {
                             + " "
                             + arch);
         }
+    }
+
+    /** Opens a file that is to be unpacked. */
+    @FunctionalInterface
+    public interface Opener {
+        InputStream open(String name) throws IOException;
+    }
+
+    /**
+     * Unpacks files into a folder of the cache, once; any number of processes may try at the same
+     * time.
+     *
+     * @param key names their content
+     * @return the folder
+     */
+    public static Path unpack(String key, List<String> names, Opener opener) {
+        Path target = cache().resolve(key.substring(0, Math.min(16, key.length())));
         try {
-            byte[] list = resource(LIST);
-            Path target = cache().resolve(Hashes.sha256(list).substring(0, 16));
             if (Files.isDirectory(target)) {
                 return target;
             }
             Files.createDirectories(target.getParent());
             Path fresh = Files.createTempDirectory(target.getParent(), ".unpacking-");
             try {
-                for (String name : names(list)) {
-                    try (InputStream in = stream(name)) {
+                for (String name : names) {
+                    try (InputStream in = opener.open(name)) {
                         Files.copy(in, fresh.resolve(name));
                     }
                 }
@@ -131,12 +159,6 @@ public final class NativeLibraries {
             for (Path path : paths.sorted(Comparator.reverseOrder()).toList()) {
                 Files.delete(path);
             }
-        }
-    }
-
-    private static byte[] resource(String name) throws IOException {
-        try (InputStream in = stream(name)) {
-            return in.readAllBytes();
         }
     }
 

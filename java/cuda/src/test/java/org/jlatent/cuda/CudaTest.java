@@ -1,0 +1,121 @@
+package org.jlatent.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.util.Optional;
+import java.util.Set;
+import jcuda.CudaException;
+import jcuda.runtime.JCuda;
+import org.jlatent.Device;
+import org.jlatent.DeviceException;
+import org.jlatent.Ops;
+import org.jlatent.Ops.GaussianOptions;
+import org.jlatent.Ops.GaussianResult;
+import org.jlatent.Posterior;
+import org.jlatent.Random;
+import org.jlatent.Scope;
+import org.jlatent.Shape;
+import org.jlatent.Tensor;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+
+final class CudaTest {
+
+    private static CudaLibraries machineWith(String... libraries) {
+        Set<String> present = Set.of(libraries);
+        return new CudaLibraries(
+                name -> present.contains(name) ? null : name + ": cannot open shared object file",
+                name -> "/lib/" + name);
+    }
+
+    @Test
+    void aMissingDriverIsNamedWithItsRemedy() {
+        Optional<String> cause = machineWith("libcublas.so.12").unavailabilityCause();
+        assertTrue(cause.orElseThrow().contains("libcuda.so.1"), cause.get());
+        assertTrue(cause.get().contains("install the NVIDIA driver"), cause.get());
+    }
+
+    @Test
+    void theReportNamesEveryLibraryAndWhereItWasFound() {
+        String report = String.join("\n", machineWith("libcublas.so.13", "libcudnn.so.9").report());
+        assertTrue(
+                report.contains("libcuda.so.1")
+                        && report.contains("not found: install the NVIDIA driver"),
+                report);
+        assertTrue(report.contains("found, /lib/libcublas.so.13"), report);
+        assertTrue(report.contains("found, /lib/libcudnn.so.9"), report);
+        assertTrue(report.contains("not tried without a driver"), report);
+    }
+
+    @Test
+    void askingNeverThrowsAndOpeningThrowsTheCause() {
+        assertDoesNotThrow(Cuda::report);
+        assumeFalse(Cuda.isAvailable(), "this machine has a CUDA device");
+        String cause = Cuda.unavailabilityCause().orElseThrow();
+        DeviceException opened = assertThrows(DeviceException.class, Cuda::open);
+        assertTrue(opened.getMessage().contains(cause), opened.getMessage());
+        DeviceException device = assertThrows(DeviceException.class, Device::cuda);
+        assertTrue(device.getMessage().contains(cause), device.getMessage());
+        try (Device best = Device.best()) {
+            assertEquals("cpu", best.kind());
+        }
+    }
+
+    @Test
+    void jcudaLoadsFromOurFolderAndLeavesTheTemporaryFolderAlone() {
+        String before = System.getProperty("java.io.tmpdir");
+        JCudaNatives.initialise();
+        assertEquals(before, System.getProperty("java.io.tmpdir"));
+        assumeFalse(Cuda.isAvailable(), "this machine has a CUDA device");
+        // The runtime is linked into JCuda's library, so it answers without a driver: with an
+        // exception, as switched on.
+        CudaException e =
+                assertThrows(CudaException.class, () -> JCuda.cudaMalloc(new jcuda.Pointer(), 16));
+        assertFalse(e.getMessage().isEmpty());
+    }
+
+    @Test
+    @Tag("cuda")
+    void gaussianOnAStreamEqualsTheCpu() {
+        assumeTrue(Cuda.isAvailable(), () -> "skipped: " + Cuda.unavailabilityCause().orElse(""));
+        try (Device cuda = Cuda.open();
+                Device cpu = Device.cpu()) {
+            float[][] onGpu = sample(cuda);
+            float[][] onCpu = sample(cpu);
+            for (int i = 0; i < onCpu.length; i++) {
+                assertArrayEquals(onCpu[i], onGpu[i], 2e-5f * (i == 2 ? 1000 : 1));
+            }
+        }
+    }
+
+    private static float[][] sample(Device device) {
+        try (Scope scope = new Scope(device)) {
+            Shape shape = Shape.of(50, 20);
+            float[] mu = new float[1000];
+            float[] logVar = new float[1000];
+            for (int i = 0; i < mu.length; i++) {
+                mu[i] = (float) Math.sin(i);
+                logVar[i] = (float) Math.cos(i);
+            }
+            Tensor m = scope.of(shape, mu);
+            GaussianResult r =
+                    Ops.gaussianForward(
+                            scope,
+                            Posterior.of(m, scope.of(shape, logVar)),
+                            GaussianOptions.plain(),
+                            new Random(scope, 7),
+                            null,
+                            null);
+            return new float[][] {
+                r.z().toFloatArray(), r.klRows().toFloatArray(), r.klTotal().toFloatArray()
+            };
+        }
+    }
+}
