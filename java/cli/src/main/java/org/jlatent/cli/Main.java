@@ -1,7 +1,10 @@
 package org.jlatent.cli;
 
+import java.io.OutputStreamWriter;
+import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import org.jlatent.JlatentException;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -29,8 +32,11 @@ public final class Main {
 
     public static void main(String[] args) {
         System.setProperty("java.awt.headless", "true");
-        System.exit(
-                run(new PrintWriter(System.out, true), new PrintWriter(System.err, true), args));
+        System.exit(run(writer(System.out), writer(System.err), args));
+    }
+
+    private static PrintWriter writer(PrintStream stream) {
+        return new PrintWriter(new OutputStreamWriter(stream, StandardCharsets.UTF_8), true);
     }
 
     /**
@@ -44,7 +50,7 @@ public final class Main {
         line.setCaseInsensitiveEnumValuesAllowed(true);
         line.setColorScheme(
                 CommandLine.Help.defaultColorScheme(
-                        System.console() == null ? Ansi.OFF : Ansi.AUTO));
+                        Terminal.isInteractive() ? Ansi.AUTO : Ansi.OFF));
         line.setParameterExceptionHandler(
                 (e, given) -> {
                     err.println(

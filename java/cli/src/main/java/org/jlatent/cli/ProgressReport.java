@@ -14,7 +14,7 @@ import org.jlatent.train.Progress;
 /** A progress bar on a terminal, and a line an epoch everywhere. */
 final class ProgressReport implements Callback, AutoCloseable {
     private final PrintWriter err;
-    private final boolean terminal = System.console() != null;
+    private final boolean terminal = Terminal.isInteractive();
     private ProgressBar bar;
 
     ProgressReport(PrintWriter err) {
