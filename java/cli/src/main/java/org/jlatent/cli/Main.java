@@ -32,6 +32,7 @@ public final class Main {
 
     public static void main(String[] args) {
         System.setProperty("java.awt.headless", "true");
+        System.setProperty("java.util.logging.SimpleFormatter.format", "jlatent: %5$s%n");
         System.exit(run(writer(System.out), writer(System.err), args));
     }
 

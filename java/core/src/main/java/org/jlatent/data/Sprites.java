@@ -1,5 +1,6 @@
 package org.jlatent.data;
 
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -21,6 +22,8 @@ public final class Sprites implements ImageSet {
     private static final int COUNT = 3 * 4 * 16 * 16 * 16; // 49,152
     private static final int SCRAMBLE =
             30_029; // odd and no multiple of 3: index -> index * SCRAMBLE % COUNT is a bijection
+
+    private static final double REACH = 1.2; // the farthest point of any shape, in radii
 
     private final int side;
 
@@ -102,17 +105,20 @@ public final class Sprites implements ImageSet {
         int[] f = factors(index);
         // In units of the image's edge: radius of the shape, angle, centre. The shape stays inside
         // the image.
-        double radius = 0.10 + 0.035 * f[1];
+        double radius = 0.12 + 0.04 * f[1];
         double angle = 2 * Math.PI * f[2] / SIZES[2];
-        double margin = 0.25;
+        double margin = 0.3;
         double cx = margin + (1 - 2 * margin) * f[3] / (SIZES[3] - 1);
         double cy = margin + (1 - 2 * margin) * f[4] / (SIZES[4] - 1);
         double cos = Math.cos(angle) / radius;
         double sin = Math.sin(angle) / radius;
         double pixel = 1.0 / side;
-        for (int row = 0; row < side; row++) {
+        Arrays.fill(destination, offset, offset + side * side, 0.0f);
+        // Only pixels that the shape can touch: a circle of REACH radii and the outline's blur.
+        double reach = REACH * radius + pixel;
+        for (int row = first(cy - reach); row < last(cy + reach); row++) {
             double dy = (row + 0.5) * pixel - cy;
-            for (int column = 0; column < side; column++) {
+            for (int column = first(cx - reach); column < last(cx + reach); column++) {
                 double dx = (column + 0.5) * pixel - cx;
                 // Coverage of the pixel from the signed distance of its centre to the outline.
                 double distance =
@@ -121,6 +127,14 @@ public final class Sprites implements ImageSet {
                         (float) Math.min(1, Math.max(0, 0.5 - distance));
             }
         }
+    }
+
+    private int first(double edge) {
+        return Math.max(0, (int) (edge * side));
+    }
+
+    private int last(double edge) {
+        return Math.min(side, (int) Math.ceil(edge * side));
     }
 
     /**

@@ -1,6 +1,7 @@
 package org.jlatent.io;
 
 import java.io.BufferedOutputStream;
+import java.io.FileNotFoundException;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -9,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.UUID;
 import org.jlatent.JlatentException;
 
 /**
@@ -30,9 +32,11 @@ public final class AtomicFile {
      */
     public static void write(Path file, Content content) {
         Path folder = file.toAbsolutePath().getParent();
-        Path temporary = null;
+        // Not createTempFile: its files are for the owner's eyes only, and stay so under the new
+        // name.
+        Path temporary =
+                folder.resolve("." + file.getFileName() + "." + UUID.randomUUID() + ".tmp");
         try {
-            temporary = Files.createTempFile(folder, "." + file.getFileName(), ".tmp");
             try (FileOutputStream stream = new FileOutputStream(temporary.toFile())) {
                 OutputStream out = new BufferedOutputStream(stream, 1 << 16);
                 content.writeTo(out);
@@ -55,14 +59,15 @@ public final class AtomicFile {
         if (e instanceof AccessDeniedException) {
             return "permission denied";
         }
+        if (e instanceof FileNotFoundException) { // says "PATH (Reason)"
+            return e.getMessage().replaceFirst("^.*\\((.*)\\)$", "$1");
+        }
         return e instanceof NoSuchFileException ? "its folder does not exist" : e.getMessage();
     }
 
     private static void delete(Path temporary) {
         try {
-            if (temporary != null) {
-                Files.deleteIfExists(temporary);
-            }
+            Files.deleteIfExists(temporary);
         } catch (IOException e) {
             System.getLogger(AtomicFile.class.getName())
                     .log(System.Logger.Level.WARNING, "left behind " + temporary, e);

@@ -10,7 +10,7 @@ import javax.imageio.ImageIO;
  */
 public final class ImageGrid {
     private static final int GAP = 2;
-    private static final int SMALLEST_EDGE = 56; // images smaller than this are enlarged
+    private static final int SMALLEST_EDGE = 96; // images smaller than this are enlarged
     private static final int BACKGROUND = 0x404040;
 
     private ImageGrid() {}

@@ -3,6 +3,7 @@ package org.jlatent.train;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.jlatent.Device;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
@@ -136,12 +137,14 @@ public final class Trainer {
         }
 
         Progress run() {
+            checkParameters();
             Progress progress = null;
             for (int epoch = 1; step < total; epoch++) {
                 means.clear();
                 for (int i = 0; i < batches.count() && step < total; i++) {
                     step(epoch, batches.batch(epoch, i));
                 }
+                checkParameters();
                 progress = progress(epoch, means.get(), validate());
                 for (Callback callback : callbacks) {
                     callback.onEpoch(progress);
@@ -233,12 +236,27 @@ public final class Trainer {
             if (!finite(x)) {
                 return "the images hold a value that is not finite";
             }
-            for (Map.Entry<String, Tensor> parameter : model.parameters().entrySet()) {
-                if (!finite(parameter.getValue())) {
-                    return "parameter " + parameter.getKey() + " holds a value that is not finite";
-                }
-            }
-            return "the first value that is not finite comes out of " + tape.firstNonFinite();
+            return nonFiniteParameter()
+                    .orElseGet(
+                            () ->
+                                    "the first value that is not finite comes out of "
+                                            + tape.firstNonFinite());
+        }
+
+        /** An activation such as ReLU can hide what is wrong with a weight from the loss. */
+        private void checkParameters() {
+            nonFiniteParameter()
+                    .ifPresent(
+                            what -> {
+                                throw new TrainingException("after step " + step + " " + what);
+                            });
+        }
+
+        private Optional<String> nonFiniteParameter() {
+            return model.parameters().entrySet().stream()
+                    .filter(p -> !finite(p.getValue()))
+                    .findFirst()
+                    .map(p -> "parameter " + p.getKey() + " holds a value that is not finite");
         }
 
         private String nonFinite(Tape tape) {

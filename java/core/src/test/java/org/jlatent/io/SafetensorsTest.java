@@ -1,0 +1,141 @@
+package org.jlatent.io;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.jlatent.JlatentException;
+import org.jlatent.io.Safetensors.Entry;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+final class SafetensorsTest {
+    @TempDir Path folder;
+
+    private Path file(String header, int dataBytes) throws IOException {
+        byte[] json = header.getBytes(StandardCharsets.UTF_8);
+        ByteBuffer bytes =
+                ByteBuffer.allocate(8 + json.length + dataBytes).order(ByteOrder.LITTLE_ENDIAN);
+        bytes.putLong(json.length).put(json);
+        return Files.write(folder.resolve("f.safetensors"), bytes.array());
+    }
+
+    private static void fails(Path file, String word) {
+        String message =
+                assertThrows(JlatentException.class, () -> Safetensors.read(file)).getMessage();
+        assertTrue(message.contains(file.toString()) && message.contains(word), message);
+    }
+
+    @Test
+    void whatIsWrittenIsRead() {
+        Path file = folder.resolve("m.safetensors");
+        Safetensors.write(
+                file,
+                List.of(
+                        Entry.ofFloats("b", new long[] {2, 1}, new float[] {1.5f, Float.NaN}),
+                        Entry.ofFloats("a", new long[] {0}, new float[0]),
+                        Entry.ofFloats("c", new long[] {}, new float[] {-3})),
+                Map.of("format", "jlatent"));
+        Map<String, Entry> read = Safetensors.read(file);
+        assertEquals(3, read.size());
+        assertArrayEquals(new float[] {1.5f, Float.NaN}, read.get("b").toFloats());
+        assertArrayEquals(new long[] {2, 1}, read.get("b").shape());
+        assertArrayEquals(new float[] {-3}, read.get("c").toFloats());
+    }
+
+    @Test
+    void theBytesAreTheFormats() throws IOException {
+        Path file = folder.resolve("m.safetensors");
+        Safetensors.write(
+                file, List.of(Entry.ofFloats("w", new long[] {1}, new float[] {1.0f})), Map.of());
+        byte[] bytes = Files.readAllBytes(file);
+        long length = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getLong();
+        assertEquals(0, length % 8);
+        String header = new String(bytes, 8, (int) length, StandardCharsets.UTF_8);
+        assertEquals(
+                "{\"__metadata__\":{},\"w\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",
+                header.strip());
+        assertArrayEquals(
+                new byte[] {0, 0, (byte) 0x80, 0x3f},
+                Arrays.copyOfRange(bytes, 8 + (int) length, bytes.length));
+    }
+
+    @Test
+    void brainFloatsBecomeFloats() throws IOException {
+        String header = "{\"w\":{\"dtype\":\"BF16\",\"shape\":[1],\"data_offsets\":[0,2]}}";
+        Path file = file(header, 2);
+        byte[] bytes = Files.readAllBytes(file);
+        bytes[bytes.length - 1] = (byte) 0xC0; // 0xC000: -2
+        Files.write(file, bytes);
+        assertArrayEquals(new float[] {-2}, Safetensors.read(file).get("w").toFloats());
+    }
+
+    @Test
+    void everyDamageIsNamed() throws IOException {
+        fails(folder.resolve("missing"), "does not exist");
+        fails(Files.write(folder.resolve("tiny"), new byte[3]), "3 bytes");
+        fails(
+                Files.write(
+                        folder.resolve("huge"), new byte[] {-1, -1, -1, -1, -1, -1, -1, 127, 0}),
+                "header claims");
+        fails(file("{not json", 0), "JSON");
+        fails(file("[]", 0), "object");
+        String w = "{\"w\":{\"dtype\":\"%s\",\"shape\":[%s],\"data_offsets\":[%s]}}";
+        fails(file(String.format(w, "F32", "2", "0,8"), 4), "truncated");
+        fails(file(String.format(w, "F32", "1", "0,4"), 8), "belong to no tensor");
+        fails(file(String.format(w, "F32", "3", "0,4"), 4), "does not fit");
+        fails(
+                file(String.format(w, "F32", "4294967296,4294967296,4294967296", "0,4"), 4),
+                "does not fit");
+        fails(file(String.format(w, "F32", "1", "4,8"), 8), "begin");
+        fails(file(String.format(w, "F7", "1", "0,4"), 4), "dtype");
+        fails(file(String.format(w, "F32", "-1", "0,4"), 4), "does not fit");
+        fails(
+                file(
+                        "{\"a\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[0,3]},"
+                                + "\"b\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[2,5]}}",
+                        5),
+                "begin");
+        fails(
+                file(
+                        "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
+                                + "\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}",
+                        2),
+                "JSON");
+    }
+
+    @Test
+    void aWriteThatFailsLeavesTheOldFileAndNothingElse() throws IOException {
+        Path file = folder.resolve("a.txt");
+        AtomicFile.write(file, out -> out.write('1'));
+        assertThrows(
+                JlatentException.class,
+                () ->
+                        AtomicFile.write(
+                                file,
+                                out -> {
+                                    out.write('2');
+                                    throw new IOException("no space left");
+                                }));
+        assertEquals("1", Files.readString(file));
+        try (Stream<Path> entries = Files.list(folder)) {
+            assertEquals(List.of(file), entries.toList());
+        }
+        Path nowhere = folder.resolve("no/such/folder.txt");
+        assertTrue(
+                assertThrows(JlatentException.class, () -> AtomicFile.write(nowhere, out -> {}))
+                        .getMessage()
+                        .contains(nowhere.toString()));
+    }
+}
