@@ -8,7 +8,7 @@ namespace {
 // The descriptors lie in device memory, where the host cannot see the counts: a fixed grid walks all tensors,
 // block b taking every gridDim-th chunk.
 constexpr int64_t kChunk = 4 * kBlock;  // elements a block and turn: a quad a thread
-constexpr unsigned kBlocks = 2 * 132;
+constexpr unsigned kBlocks = 2 * kMultiprocessors;
 
 // body(tensor, i, n): quad at i with n <= 4 elements of a tensor that has a gradient
 template <class Body>

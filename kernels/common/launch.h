@@ -46,10 +46,17 @@ jl_status launch(const char* operation, dim3 grid, dim3 block, size_t shared_byt
 #endif
 }
 
+// A number of its own, not the device's: the same on every GPU, so that sums keep their order there too.
+#ifdef JL_EMULATED
+constexpr int64_t kMultiprocessors = 2;  // few, so that small cases go round grid strides
+#else
+constexpr int64_t kMultiprocessors = 132;  // H100, H200; A100 has 108
+#endif
+
 // Blocks of a fixed grid: enough to fill the device, never more than there is work. Fixed, so that sums keep
 // their order.
 inline unsigned fixed_grid(int64_t wanted, int blocks_a_multiprocessor = 8) {
-    const int64_t most = int64_t{132} * blocks_a_multiprocessor;
+    const int64_t most = kMultiprocessors * blocks_a_multiprocessor;
     return static_cast<unsigned>(wanted < 1 ? 1 : wanted < most ? wanted : most);
 }
 

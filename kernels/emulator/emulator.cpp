@@ -24,6 +24,10 @@ void __tsan_destroy_fiber(void*);
 void __tsan_switch_to_fiber(void*, unsigned);
 void __tsan_acquire(void*);
 void __tsan_release(void*);
+void AnnotateIgnoreReadsBegin(const char*, int);
+void AnnotateIgnoreReadsEnd(const char*, int);
+void AnnotateIgnoreWritesBegin(const char*, int);
+void AnnotateIgnoreWritesEnd(const char*, int);
 }
 #endif
 
@@ -100,6 +104,23 @@ struct Ordering {
         __tsan_acquire(&token);
 #endif
     }
+};
+
+// While it lives, what the runtime does in a thread's name (allocate, fill) is no access of that thread's,
+// for TSan.
+struct Unseen {
+#ifdef JL_EMULATOR_TSAN
+    Unseen() {
+        AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
+        AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+    }
+    ~Unseen() {
+        AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+        AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
+    }
+#else
+    Unseen() {}
+#endif
 };
 
 struct Block;
@@ -291,6 +312,7 @@ class Launch {
         Block& block = *current.thread->block;
         for (const Shared& s : block.shared)
             if (s.tag == tag) return s.memory;
+        const Unseen unseen;
         block.shared_bytes += bytes;
         if (block.shared_bytes > kMostStatic) fail("more than 48 KiB of static shared memory");
         block.shared.push_back({tag, Block::poisoned(bytes)});
@@ -416,6 +438,11 @@ class Launch {
         Thread& me = *current.thread;
         Block& block = *me.block;
         me.warp->alive &= ~(1u << me.lane);
+        for (unsigned l = 0; l < kWarp; ++l) {
+            const Thread* other = me.warp->lanes[l];
+            if ((me.warp->arrived >> l & 1) != 0 && (other->mask >> me.lane & 1) != 0)
+                launch.fail(std::string(other->where) + ": the mask names a lane that has exited");
+        }
         --block.live;
         --launch.grid_live_;
         // Those who wait may have waited for this thread alone.
@@ -444,6 +471,7 @@ class Launch {
     // ---- partners have come ----
 
     void wake(Thread& t) {
+        const Unseen unseen;
         t.operation = Operation::kNone;
         ready_.push_back(&t);
     }
