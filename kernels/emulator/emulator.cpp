@@ -65,6 +65,7 @@ constexpr size_t kStackBytes = 64 << 10;
 constexpr size_t kPage = 4096;
 constexpr unsigned kWarp = 32;
 constexpr unsigned kMostThreads = 1024;
+constexpr size_t kConcurrentBlocks = 3;  // of an ordinary launch: what one writes, another may read too early
 constexpr size_t kMostStatic = 48 << 10, kMostDynamic = 227 << 10;
 
 // A stack with an unmapped page below it, and what the sanitizers know of it.
@@ -247,7 +248,7 @@ class Launch {
             for (unsigned y = 0; y < g.y && !failed_; ++y)
                 for (unsigned x = 0; x < g.x && !failed_; ++x) {
                     together.push_back(std::make_unique<Block>(dim3(x, y, z), config_));
-                    if (!config_.cooperative) {
+                    if (!config_.cooperative && together.size() == kConcurrentBlocks) {
                         run_blocks(together);
                         together.clear();
                     }

@@ -46,6 +46,11 @@ public final class Main {
      */
     static int run(PrintWriter out, PrintWriter err, String... args) {
         CommandLine line = new CommandLine(new Main());
+        line.getSubcommands()
+                .get("train")
+                .getCommandSpec()
+                .usageMessage()
+                .footer(Settings.describe(VaeRecipe.KEYS).toArray(String[]::new));
         line.setOut(out);
         line.setErr(err);
         line.setCaseInsensitiveEnumValuesAllowed(true);

@@ -6,6 +6,9 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -93,6 +96,18 @@ record RunFolder(Path path, Config config) {
             throw new JlatentException(file + " cannot be read: " + e.getOriginalMessage());
         } catch (IOException e) {
             throw new JlatentException(file + " cannot be read: " + reason(e));
+        }
+    }
+
+    /** Takes back {@link #create} when nothing was written. */
+    void removeIfEmpty() {
+        try (Stream<Path> entries = Files.list(path)) {
+            if (entries.findAny().isEmpty()) {
+                Files.delete(path);
+            }
+        } catch (IOException e) {
+            System.getLogger(RunFolder.class.getName())
+                    .log(System.Logger.Level.WARNING, "left behind " + path, e);
         }
     }
 
@@ -190,8 +205,14 @@ record RunFolder(Path path, Config config) {
     }
 
     private static String reason(IOException e) {
-        return e instanceof java.nio.file.AccessDeniedException
-                ? "permission denied"
+        if (e instanceof AccessDeniedException) {
+            return "permission denied";
+        }
+        if (e instanceof FileAlreadyExistsException) {
+            return "a part of the path is a file";
+        }
+        return e instanceof FileSystemException f && f.getReason() != null
+                ? f.getReason()
                 : e.getMessage();
     }
 

@@ -108,12 +108,12 @@ final class Settings {
                 initial,
                 meaning,
                 text -> {
-                    float value = Float.parseFloat(text);
+                    double value = Double.parseDouble(text);
                     if (!(value >= min && value <= max)) {
                         throw new IllegalArgumentException(
                                 "must be from " + min + " to " + max + ", got " + text);
                     }
-                    return value;
+                    return (float) value;
                 });
     }
 

@@ -6,13 +6,13 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jlatent.Device;
-import org.jlatent.JlatentException;
 import org.jlatent.Scope;
 import org.jlatent.data.Datasets;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.Splits;
 import org.jlatent.models.Vae;
 import org.jlatent.models.VaeEvaluation;
+import org.jlatent.nn.Init;
 import org.jlatent.train.Progress;
 import org.jlatent.train.Trainer;
 import picocli.CommandLine.ArgGroup;
@@ -25,6 +25,7 @@ import picocli.CommandLine.Spec;
 /** {@code jlatent train}. */
 @Command(
         name = "train",
+        footerHeading = "%nSettings (--set KEY=VALUE), with their defaults:%n",
         mixinStandardHelpOptions = true,
         description =
                 "Trains a model and leaves a run folder: weights, figures, curves, samples, reconstructions.")
@@ -111,12 +112,9 @@ final class TrainCommand implements Callable<Integer> {
                         train.channels(),
                         seed,
                         checked.toMap());
-        PrintWriter err = spec.commandLine().getErr();
         try (Device place = RunFolder.device(device, threads);
                 Scope scope = new Scope(place)) {
-            Vae vae =
-                    VaeRecipe.model(
-                            new org.jlatent.nn.Init(scope, seed), config.dims(), checked, seed);
+            Vae vae = VaeRecipe.model(new Init(scope, seed), config.dims(), checked, seed);
             Trainer trainer =
                     VaeRecipe.trainer(vae, checked)
                             .data(train)
@@ -128,39 +126,45 @@ final class TrainCommand implements Callable<Integer> {
                 trainer.epochs(length.epochs == null ? 10 : length.epochs);
             }
             RunFolder run = RunFolder.create(out, config);
-            err.printf(
-                    "training %s on %s (%,d images of %dx%dx%d) on %s%n",
-                    model,
-                    train.name(),
-                    train.size(),
-                    train.height(),
-                    train.width(),
-                    train.channels(),
-                    place);
-            Metrics metrics = new Metrics();
-            Progress last;
-            try (ProgressReport report = new ProgressReport(err)) {
-                last = trainer.callback(metrics).callback(report).train();
+            try {
+                Results.print(spec.commandLine(), json, train(run, vae, trainer, splits, place));
+            } catch (RuntimeException e) {
+                run.removeIfEmpty();
+                throw e;
             }
-            ImageSet test = splits.test();
-            VaeEvaluation evaluation = VaeEvaluation.of(vae, test, EVALUATION_SAMPLES, 256, seed);
-            run.save(vae);
-            metrics.write(run);
-            Pictures.samples(vae, config, PICTURES, out.resolve("samples.png"));
-            Pictures.reconstructions(
-                    vae, config, test, PICTURES / 2, out.resolve("reconstructions.png"));
-            Results.print(
-                    spec.commandLine(),
-                    json,
-                    Results.of(evaluation, false)
-                            .put("steps", last.step())
-                            .put("epochs", last.epoch())
-                            .put("images_per_second", Math.round(last.imagesPerSecond()))
-                            .put("device", place.toString())
-                            .put("run", out.toString()));
             return 0;
-        } catch (IllegalArgumentException e) {
-            throw new JlatentException(e.getMessage());
         }
+    }
+
+    private Results train(RunFolder run, Vae vae, Trainer trainer, Splits splits, Device place) {
+        PrintWriter err = spec.commandLine().getErr();
+        ImageSet images = splits.train();
+        err.printf(
+                "training %s on %s (%,d images of %dx%dx%d) on %s%n",
+                model,
+                images.name(),
+                images.size(),
+                images.height(),
+                images.width(),
+                images.channels(),
+                place);
+        Metrics metrics = new Metrics();
+        Progress last;
+        try (ProgressReport report = new ProgressReport(err)) {
+            last = trainer.callback(metrics).callback(report).train();
+        }
+        VaeEvaluation evaluation =
+                VaeEvaluation.of(vae, splits.test(), EVALUATION_SAMPLES, 256, seed);
+        run.save(vae);
+        metrics.write(run);
+        Pictures.samples(vae, run.config(), PICTURES, out.resolve("samples.png"));
+        Pictures.reconstructions(
+                vae, run.config(), splits.test(), PICTURES / 2, out.resolve("reconstructions.png"));
+        return Results.of(evaluation, false)
+                .put("steps", last.step())
+                .put("epochs", last.epoch())
+                .put("images_per_second", Math.round(last.imagesPerSecond()))
+                .put("device", place.toString())
+                .put("run", out.toString());
     }
 }
