@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Runs the benchmarks; arguments go to JMH, for example: bench/jmh/run.sh Gaussian -p log2=20
+#   --peers (first) adds libtorch on the same numbers in the same run; it is downloaded then (about 700 MB).
+set -euo pipefail
+home=$(cd "$(dirname "$0")/../.." && pwd)
+profile=()
+if [[ ${1:-} == --peers ]]; then
+    profile=(-Ppeers)
+    shift
+fi
+(cd "$home" && mvn -B -q -DskipTests "${profile[@]}" package)
+# MKL on the same OpenMP pool as everything else; waiting threads must not spin against the other library's.
+export MKL_THREADING_LAYER=GNU OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
+exec java -Dorg.bytedeco.openblas.load=mkl -cp "$home/bench/jmh/target/jlatent-bench.jar:$home/bench/jmh/target/lib/*" org.openjdk.jmh.Main "$@"
