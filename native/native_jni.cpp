@@ -84,6 +84,10 @@ JL_JNI(jstring, Native, locate0)(JNIEnv* env, jclass, jstring name) {
 JL_JNI(jstring, Native, open0)
 (JNIEnv* env, jclass, jstring path, jstring opener, jstring error, jlongArray table) {
     const Text path_text(env, path), opener_text(env, opener), error_text(env, error);
+    // OpenMP's threads spin for milliseconds between two loops by default; on a busy machine they keep each
+    // other from working. A hundredth of that still bridges the gaps within a training step. Read once, when
+    // libgomp is loaded.
+    setenv("GOMP_SPINCOUNT", "5000", 0);
     void* library = dlopen(path_text.get(), RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr) return env->NewStringUTF(dlerror());
     const auto open = reinterpret_cast<const uint32_t* (*)()>(dlsym(library, opener_text.get()));

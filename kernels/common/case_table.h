@@ -18,6 +18,10 @@
 
 #include "jlatent.h"
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace jlatent::test {
 
 const jl_kernels& kernels();  // the table under test
@@ -46,7 +50,9 @@ class Array {
     Array(const Array&) = delete;
     Array& operator=(const Array&) = delete;
     ~Array() {
-        if (base_ != nullptr) release(base_);
+        if (base_ == nullptr) return;
+        forbid_guards(false);
+        release(base_);
     }
 
     T* data() { return reinterpret_cast<T*>(base_ + kGuard) + shift_; }
@@ -55,7 +61,9 @@ class Array {
     // The values; fails the test when a guard byte was touched.
     std::vector<T> read() {
         std::vector<unsigned char> all(bytes());
+        forbid_guards(false);
         copy_out(all.data(), base_, all.size());
+        forbid_guards(true);
         const size_t front = kGuard + shift_ * sizeof(T), back = front + count_ * sizeof(T);
         for (size_t i = 0; i < all.size(); ++i)
             if ((i < front || i >= back) && all[i] != kPoison) {
@@ -77,6 +85,19 @@ class Array {
         base_ = static_cast<unsigned char*>(allocate(bytes()));
         const std::vector<unsigned char> poison(bytes(), kPoison);
         copy_in(base_, poison.data(), poison.size());
+        forbid_guards(true);
+    }
+
+    // Under ASan reading a guard byte is an error as well.
+    void forbid_guards(bool forbidden) {
+#ifdef __SANITIZE_ADDRESS__
+        const size_t front = kGuard + shift_ * sizeof(T), back = front + count_ * sizeof(T);
+        const auto mark = forbidden ? __asan_poison_memory_region : __asan_unpoison_memory_region;
+        mark(base_, front);
+        mark(base_ + back, bytes() - back);
+#else
+        (void)forbidden;
+#endif
     }
     size_t bytes() const { return 2 * kGuard + (count_ + shift_) * sizeof(T); }
 

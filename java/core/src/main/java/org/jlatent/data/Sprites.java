@@ -23,6 +23,7 @@ public final class Sprites implements ImageSet {
     private static final int SCRAMBLE =
             30_029; // odd and no multiple of 3: index -> index * SCRAMBLE % COUNT is a bijection
 
+    private static final double HEART = 0.55; // its square's half-edge and its discs' radius
     private static final double REACH = 1.2; // the farthest point of any shape, in radii
 
     private final int side;
@@ -155,14 +156,10 @@ public final class Sprites implements ImageSet {
                     return level / Math.max(1e-6, 2 * Math.sqrt(u * u + 16 * v * v));
                 }
             default:
-                { // heart, (x^2 + y^2 - 1)^3 = x^2 y^3, tip down, scaled into the unit circle
-                    double x = 1.25 * u;
-                    double y = -1.25 * v;
-                    double a = x * x + y * y - 1;
-                    double level = a * a * a - x * x * y * y * y;
-                    double gx = 6 * x * a * a - 2 * x * y * y * y;
-                    double gy = 6 * y * a * a - 3 * x * x * y * y;
-                    return level / Math.max(1e-6, Math.sqrt(gx * gx + gy * gy)) / 1.25;
+                { // heart, tip down: a square on its corner, a disc on each of its upper edges
+                    double square = (Math.abs(u) + Math.abs(v)) / Math.sqrt(2) - HEART;
+                    double middle = HEART / Math.sqrt(2);
+                    return Math.min(square, Math.hypot(Math.abs(u) - middle, v + middle) - HEART);
                 }
         }
     }

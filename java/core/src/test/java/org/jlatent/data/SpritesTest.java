@@ -42,6 +42,11 @@ final class SpritesTest {
                         2.56 * radius * radius,
                         area(index.get(List.of(0, scale, rotation, 8, 8))),
                         0.03 * radius * radius);
+                double heart = (4 + Math.PI) * 0.3025 * radius * radius;
+                assertEquals(
+                        heart,
+                        area(index.get(List.of(2, scale, rotation, 8, 8))),
+                        0.03 * radius * radius);
                 assertEquals(
                         Math.PI / 2 * radius * radius,
                         area(index.get(List.of(1, scale, rotation, 8, 8))),
