@@ -118,17 +118,14 @@ final class CudaBackend implements Backend {
         copyIn(Pointer.to(source), address, source.length);
     }
 
-    private void copyIn(Pointer source, long address, long bytes) {
+    // Copies are synchronous: JCuda lets go of a Java array as soon as the call returns. They come
+    // after everything on our stream, which is an ordinary (blocking) one.
+    private static void copyIn(Pointer source, long address, long bytes) {
         run(
                 "copy to the device",
                 () ->
-                        JCuda.cudaMemcpyAsync(
-                                new Address(address),
-                                source,
-                                bytes,
-                                cudaMemcpyHostToDevice,
-                                stream));
-        synchronise(); // the array may be changed as soon as this returns
+                        JCuda.cudaMemcpy(
+                                new Address(address), source, bytes, cudaMemcpyHostToDevice));
     }
 
     @Override
@@ -144,17 +141,12 @@ final class CudaBackend implements Backend {
         copyOut(address, Pointer.to(destination), destination.length);
     }
 
-    private void copyOut(long address, Pointer destination, long bytes) {
+    private static void copyOut(long address, Pointer destination, long bytes) {
         run(
                 "copy from the device",
                 () ->
-                        JCuda.cudaMemcpyAsync(
-                                destination,
-                                new Address(address),
-                                bytes,
-                                cudaMemcpyDeviceToHost,
-                                stream));
-        synchronise();
+                        JCuda.cudaMemcpy(
+                                destination, new Address(address), bytes, cudaMemcpyDeviceToHost));
     }
 
     private void synchronise() {

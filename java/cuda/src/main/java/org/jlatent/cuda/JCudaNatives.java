@@ -7,7 +7,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import jcuda.runtime.JCuda;
+import org.jlatent.DeviceException;
 import org.jlatent.JlatentException;
+import org.jlatent.internal.Native;
 import org.jlatent.internal.NativeLibraries;
 
 /**
@@ -24,6 +26,9 @@ final class JCudaNatives {
 
     private JCudaNatives() {}
 
+    /**
+     * @throws DeviceException when JCuda's library does not open
+     */
     static synchronized void initialise() {
         if (initialised) {
             return;
@@ -31,9 +36,10 @@ final class JCudaNatives {
         Path folder =
                 NativeLibraries.unpack(
                         "jcuda-" + VERSION, List.of(RUNTIME), JCudaNatives::resource);
+        requireOpens(folder.resolve(RUNTIME));
         // JCuda looks for its library where the property points while its class is initialised. The
-        // JDK has read the
-        // property for good once a temporary file was made, so nobody else sees the detour.
+        // JDK has read the property for good once a temporary file was made, so nobody else sees
+        // the detour.
         settleTemporaryFolder();
         String before = System.setProperty("java.io.tmpdir", folder.toString());
         try {
@@ -42,6 +48,14 @@ final class JCudaNatives {
             System.setProperty("java.io.tmpdir", before);
         }
         initialised = true;
+    }
+
+    /** Before any JCuda class is initialised: one that fails to do so is lost for good. */
+    static void requireOpens(Path library) {
+        String refused = Native.probe(library.toString());
+        if (refused != null) {
+            throw new DeviceException("JCuda cannot be used: " + refused);
+        }
     }
 
     private static InputStream resource(String name) throws IOException {

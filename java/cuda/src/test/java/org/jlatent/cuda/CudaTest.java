@@ -9,6 +9,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Optional;
 import java.util.Set;
 import jcuda.CudaException;
@@ -25,6 +28,7 @@ import org.jlatent.Shape;
 import org.jlatent.Tensor;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 final class CudaTest {
 
@@ -79,6 +83,14 @@ final class CudaTest {
         CudaException e =
                 assertThrows(CudaException.class, () -> JCuda.cudaMalloc(new jcuda.Pointer(), 16));
         assertFalse(e.getMessage().isEmpty());
+    }
+
+    @Test
+    void aDamagedJcudaLibraryIsNamed(@TempDir Path folder) throws IOException {
+        Path damaged = Files.writeString(folder.resolve("libJCudaRuntime.so"), "not a library");
+        DeviceException e =
+                assertThrows(DeviceException.class, () -> JCudaNatives.requireOpens(damaged));
+        assertTrue(e.getMessage().contains(damaged.toString()), e.getMessage());
     }
 
     @Test
