@@ -1,10 +1,11 @@
 package org.jlatent.data;
 
+import java.util.Objects;
 import java.util.SplittableRandom;
 
 /**
  * Shuffled batches of indices. The order of an epoch is a pure function of (seed, epoch), so a run
- * can take up anywhere.
+ * can take up anywhere. Not thread-safe.
  */
 public final class Batches {
     private final int size;
@@ -28,11 +29,16 @@ public final class Batches {
 
     /** Batches an epoch; the last may be smaller. */
     public int count() {
-        return (size + batchSize - 1) / batchSize;
+        return (size - 1) / batchSize + 1;
     }
 
-    /** The indices of one batch. */
+    /**
+     * The indices of one batch.
+     *
+     * @throws IndexOutOfBoundsException unless 0 <= index < {@link #count}
+     */
     public int[] batch(long ofEpoch, int index) {
+        Objects.checkIndex(index, count());
         if (order == null || epoch != ofEpoch) {
             order = shuffled(ofEpoch);
             epoch = ofEpoch;

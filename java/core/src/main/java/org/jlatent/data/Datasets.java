@@ -3,6 +3,7 @@ package org.jlatent.data;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.stream.Stream;
 
@@ -34,7 +35,9 @@ public final class Datasets {
                 throw new DataException(
                         "data set '"
                                 + nameOrPath
-                                + "' is looked for in $JLATENT_DATA, which is not set");
+                                + "' is looked for in $JLATENT_DATA, which is not set: set it to the"
+                                + " folder that holds "
+                                + nameOrPath);
             }
             Path folder = Path.of(root, nameOrPath);
             if (!Files.isDirectory(folder)) {
@@ -43,13 +46,13 @@ public final class Datasets {
                                 + nameOrPath
                                 + "' was looked for in "
                                 + folder
-                                + ", which is no folder");
+                                + ", which is no folder: is JLATENT_DATA right?");
             }
             return folder(nameOrPath, folder);
         }
         Path path = Path.of(nameOrPath);
-        if (Files.isDirectory(path)) {
-            return folder(path.getFileName().toString(), path);
+        if (!nameOrPath.isBlank() && Files.isDirectory(path)) {
+            return folder(Objects.toString(path.getFileName(), nameOrPath), path);
         }
         if (Files.isRegularFile(path)) {
             return file(path);
@@ -59,7 +62,8 @@ public final class Datasets {
                         + nameOrPath
                         + "'; names are sprites, "
                         + String.join(", ", IN_DATA_FOLDER)
-                        + ", and paths a folder of idx files or one of them");
+                        + " (these in the folder that JLATENT_DATA is set to), and paths a folder of"
+                        + " idx files or one of them");
     }
 
     private static Splits folder(String name, Path folder) {

@@ -1,12 +1,14 @@
 package org.jlatent.data;
 
 import java.io.BufferedInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.OptionalInt;
 import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
@@ -44,15 +46,6 @@ public final class Idx {
                                 + images.extents[0]
                                 + " images");
             }
-        }
-        if (images.extents[1] < 1 || images.extents[2] < 1) {
-            throw new DataException(
-                    file
-                            + " has images of "
-                            + images.extents[1]
-                            + "x"
-                            + images.extents[2]
-                            + " pixels");
         }
         return new Bytes(
                 name,
@@ -98,9 +91,13 @@ public final class Idx {
             }
             if (size == 0) {
                 throw new DataException(
-                        file + " holds no " + (magic == IMAGES ? "images" : "labels"));
+                        file
+                                + " holds no "
+                                + (magic == IMAGES ? "images" : "labels")
+                                + ": its sizes are "
+                                + Arrays.toString(extents));
             }
-            byte[] bytes = in.readNBytes((int) size);
+            byte[] bytes = atMost((int) size, in);
             if (bytes.length < size) {
                 throw new DataException(
                         file
@@ -115,12 +112,36 @@ public final class Idx {
             }
             return new Content(extents, bytes);
         } catch (EOFException e) {
-            throw new DataException(file + " is truncated or empty", e);
+            throw new DataException(
+                    file
+                            + (file.toFile().length() == 0
+                                    ? " is empty"
+                                    : " is truncated: its header alone needs "
+                                            + (4 + 4 * rank)
+                                            + " bytes"),
+                    e);
         } catch (ZipException e) {
             throw new DataException(file + " is not a valid gzip file: " + e.getMessage(), e);
         } catch (IOException e) {
             throw new DataException("cannot read " + file + ": " + e.getMessage(), e);
         }
+    }
+
+    /** The next {@code size} bytes, or what there is of them, also of a gzip stream cut short. */
+    private static byte[] atMost(int size, InputStream in) throws IOException {
+        // Grows as bytes arrive: a damaged header may announce gigabytes.
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        byte[] chunk = new byte[1 << 16];
+        try {
+            int count = 0;
+            while (count >= 0 && bytes.size() < size) {
+                bytes.write(chunk, 0, count);
+                count = in.read(chunk, 0, Math.min(chunk.length, size - bytes.size()));
+            }
+        } catch (EOFException e) {
+            // GZIPInputStream throws where another stream returns -1
+        }
+        return bytes.toByteArray();
     }
 
     private record Bytes(

@@ -3,7 +3,7 @@ package org.jlatent.data;
 import java.util.Optional;
 
 /**
- * A data set's parts; they share no image.
+ * A data set's parts; no index of the set is in two of them.
  *
  * @param validation where the data set comes with one
  */

@@ -31,6 +31,9 @@ public final class AtomicFile {
      *     stays
      */
     public static void write(Path file, Content content) {
+        if (Files.isDirectory(file)) {
+            throw new JlatentException("cannot write " + file + ": it is a folder");
+        }
         Path folder = file.toAbsolutePath().getParent();
         // Not createTempFile: its files are for the owner's eyes only, and stay so under the new
         // name.

@@ -18,22 +18,22 @@ public final class ImageGrid {
     /**
      * @param images {@code [n, height, width, channels]}, 1 or 3 channels
      * @param columns images a row
+     * @throws IllegalArgumentException if the values are not a whole number of images, or the
+     *     channels not 1 or 3
+     * @throws org.jlatent.JlatentException if the file can't be written
      */
     public static void write(
             Path file, float[] images, int height, int width, int channels, int columns) {
-        Canvas canvas =
-                new Canvas(
-                        images.length / (height * width * channels),
-                        height,
-                        width,
-                        channels,
-                        columns,
-                        1);
+        Canvas canvas = new Canvas(images.length, height, width, channels, columns, 1);
         canvas.draw(images, 0);
         canvas.write(file);
     }
 
-    /** Pairs: each image of {@code above} with the one of {@code below} under it. */
+    /**
+     * Pairs: each image of {@code above} with the one of {@code below} under it.
+     *
+     * @throws IllegalArgumentException as {@link #write}, and if there are not as many below
+     */
     public static void writePairs(
             Path file,
             float[] above,
@@ -42,14 +42,14 @@ public final class ImageGrid {
             int width,
             int channels,
             int columns) {
-        Canvas canvas =
-                new Canvas(
-                        above.length / (height * width * channels),
-                        height,
-                        width,
-                        channels,
-                        columns,
-                        2);
+        if (above.length != below.length) {
+            throw new IllegalArgumentException(
+                    "pairs need as many values above as below, got "
+                            + above.length
+                            + " and "
+                            + below.length);
+        }
+        Canvas canvas = new Canvas(above.length, height, width, channels, columns, 2);
         canvas.draw(above, 0);
         canvas.draw(below, 1);
         canvas.write(file);
@@ -65,16 +65,23 @@ public final class ImageGrid {
         private final int zoom;
         private final BufferedImage picture;
 
-        Canvas(int count, int height, int width, int channels, int columns, int layers) {
+        Canvas(int values, int height, int width, int channels, int columns, int layers) {
             if (channels != 1 && channels != 3) {
                 throw new IllegalArgumentException(
                         "pictures have 1 or 3 channels, got " + channels);
             }
-            if (count < 1 || columns < 1) {
+            if (height < 1 || width < 1 || columns < 1) {
                 throw new IllegalArgumentException(
-                        "a grid needs images and columns, got " + count + " and " + columns);
+                        String.format(
+                                "a grid of %dx%d images in %d columns is empty",
+                                height, width, columns));
             }
-            this.count = count;
+            int dimensions = height * width * channels;
+            if (values < 1 || values % dimensions != 0) {
+                throw new IllegalArgumentException(
+                        values + " values are no whole number of images of " + dimensions);
+            }
+            this.count = values / dimensions;
             this.height = height;
             this.width = width;
             this.channels = channels;

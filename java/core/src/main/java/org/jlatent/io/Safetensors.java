@@ -2,6 +2,7 @@ package org.jlatent.io;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
@@ -11,11 +12,14 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -32,7 +36,11 @@ public final class Safetensors {
     private static final Map<String, Integer> BYTES =
             Map.of("F32", 4, "F64", 8, "I32", 4, "I64", 8, "U8", 1, "BF16", 2);
     private static final ObjectMapper JSON =
-            JsonMapper.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
+            JsonMapper.builder()
+                    .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+                    .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+                    .build();
+    private static final String METADATA = "__metadata__";
 
     private Safetensors() {}
 
@@ -40,9 +48,22 @@ public final class Safetensors {
      * One tensor.
      *
      * @param dtype F32, F64, I32, I64, U8 or BF16
-     * @param data little-endian, row-major
+     * @param data little-endian, row-major, from 0 to the buffer's limit
      */
     public record Entry(String name, String dtype, long[] shape, ByteBuffer data) {
+
+        /**
+         * @throws IllegalArgumentException if the dtype is unknown, or the data are not as many
+         *     bytes as it and the shape need
+         */
+        public Entry {
+            if (data.limit() != bytes(dtype, shape)) {
+                throw new IllegalArgumentException(
+                        String.format(
+                                "tensor %s: %d bytes are no data of dtype %s and shape %s",
+                                name, data.limit(), dtype, Arrays.toString(shape)));
+            }
+        }
 
         public static Entry ofFloats(String name, long[] shape, float[] values) {
             ByteBuffer data =
@@ -78,19 +99,26 @@ public final class Safetensors {
 
     /**
      * @param metadata strings kept in the header
+     * @throws IllegalArgumentException if two tensors have one name, or the reserved {@code
+     *     __metadata__}
+     * @throws JlatentException if the file can't be written; what was there before stays
      */
     public static void write(Path file, List<Entry> tensors, Map<String, String> metadata) {
         ObjectNode header = JSON.createObjectNode();
-        header.set("__metadata__", JSON.valueToTree(metadata));
+        header.set(METADATA, JSON.valueToTree(metadata));
         long offset = 0;
         for (Entry tensor : tensors) {
+            if (header.has(tensor.name)) {
+                throw new IllegalArgumentException(
+                        "the name " + tensor.name + " is taken: give the tensor another");
+            }
             ObjectNode node = header.putObject(tensor.name);
             node.put("dtype", tensor.dtype);
             ArrayNode shape = node.putArray("shape");
             for (long extent : tensor.shape) {
                 shape.add(extent);
             }
-            int bytes = tensor.data.capacity();
+            int bytes = tensor.data.limit();
             node.putArray("data_offsets").add(offset).add(offset + bytes);
             offset += bytes;
         }
@@ -110,10 +138,9 @@ public final class Safetensors {
                         .putLong(padded.length)
                         .array());
         out.write(padded);
+        WritableByteChannel channel = Channels.newChannel(out);
         for (Entry tensor : tensors) {
-            byte[] bytes = new byte[tensor.data.capacity()];
-            tensor.data.duplicate().rewind().get(bytes);
-            out.write(bytes);
+            channel.write(tensor.data.duplicate().rewind());
         }
     }
 
@@ -124,7 +151,8 @@ public final class Safetensors {
      */
     public static Map<String, Entry> read(Path file) {
         if (!Files.isRegularFile(file)) {
-            throw new JlatentException(file + " does not exist");
+            throw new JlatentException(
+                    file + (Files.exists(file) ? " is not a file" : " does not exist"));
         }
         try (FileChannel channel = FileChannel.open(file)) {
             long size = channel.size();
@@ -138,9 +166,12 @@ public final class Safetensors {
             }
             byte[] header = new byte[(int) length];
             little(channel, 8, (int) length).get(header);
+            if (header[0] != '{') {
+                throw damaged(file, "its header is no JSON object");
+            }
             return entries(file, JSON.readTree(header), channel, 8 + length, size - 8 - length);
         } catch (JsonProcessingException e) {
-            throw damaged(file, "its header is not valid JSON");
+            throw damaged(file, "its header is not valid JSON: " + e.getOriginalMessage());
         } catch (IOException e) {
             throw new JlatentException("cannot read " + file + ": " + e.getMessage(), e);
         }
@@ -151,14 +182,19 @@ public final class Safetensors {
     private static Map<String, Entry> entries(
             Path file, JsonNode header, FileChannel channel, long start, long bytes)
             throws IOException {
-        if (!header.isObject()) {
-            throw damaged(file, "its header is no JSON object");
+        JsonNode metadata = header.path(METADATA);
+        boolean strings = metadata.isMissingNode() || metadata.isObject();
+        for (JsonNode value : metadata) {
+            strings &= value.isTextual();
+        }
+        if (!strings) {
+            throw damaged(file, METADATA + " is no object of strings");
         }
         List<Placed> placed = new ArrayList<>();
         header.fields()
                 .forEachRemaining(
                         field -> {
-                            if (!field.getKey().equals("__metadata__")) {
+                            if (!field.getKey().equals(METADATA)) {
                                 placed.add(place(file, field.getKey(), field.getValue()));
                             }
                         });
@@ -199,28 +235,51 @@ public final class Safetensors {
     }
 
     private static Placed place(Path file, String name, JsonNode node) {
+        String dtype = node.path("dtype").asText();
+        JsonNode extents = node.path("shape");
         JsonNode offsets = node.path("data_offsets");
-        Integer width = BYTES.get(node.path("dtype").asText());
-        if (width == null || !node.path("shape").isArray() || offsets.size() != 2) {
+        if (!BYTES.containsKey(dtype)
+                || !extents.isArray()
+                || !offsets.isArray()
+                || offsets.size() != 2) {
             throw damaged(file, "tensor " + name + " has no known dtype, shape and data_offsets");
         }
-        long[] shape = new long[node.get("shape").size()];
-        long bytes = width;
-        try {
-            for (int i = 0; i < shape.length; i++) {
-                shape[i] = node.get("shape").get(i).asLong(-1);
-                bytes = Math.multiplyExact(bytes, shape[i]);
-            }
-        } catch (ArithmeticException e) {
-            bytes = -1;
+        long[] shape = new long[extents.size()];
+        for (int i = 0; i < shape.length; i++) {
+            shape[i] = whole(extents.get(i));
         }
-        long begin = offsets.get(0).asLong(-1);
-        long end = offsets.get(1).asLong(-1);
+        long bytes = bytes(dtype, shape);
+        long begin = whole(offsets.get(0));
+        long end = whole(offsets.get(1));
         if (begin < 0 || bytes < 0 || end - begin != bytes) {
             throw damaged(
                     file, "tensor " + name + " has a shape that does not fit its data_offsets");
         }
-        return new Placed(name, node.get("dtype").asText(), shape, begin, end);
+        return new Placed(name, dtype, shape, begin, end);
+    }
+
+    /** A size or offset of the header, -1 unless it is a whole number from 0 to 2^63 - 1. */
+    private static long whole(JsonNode number) {
+        return number.isIntegralNumber() && number.canConvertToLong()
+                ? Math.max(-1, number.longValue())
+                : -1;
+    }
+
+    /**
+     * Bytes of a tensor; -1 if the dtype is unknown, an extent negative or the product too large.
+     */
+    private static long bytes(String dtype, long[] shape) {
+        if (!BYTES.containsKey(dtype)) {
+            return -1;
+        }
+        long bytes = BYTES.get(dtype);
+        for (long extent : shape) {
+            if (extent < 0 || (extent > 0 && bytes > Long.MAX_VALUE / extent)) {
+                return -1;
+            }
+            bytes *= extent;
+        }
+        return bytes;
     }
 
     private static ByteBuffer little(FileChannel channel, long position, int count)

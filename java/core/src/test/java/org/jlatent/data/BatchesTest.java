@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
 import java.util.stream.IntStream;
@@ -41,5 +42,39 @@ final class BatchesTest {
     void badArgumentsAreNamed() {
         assertThrows(IllegalArgumentException.class, () -> new Batches(0, 1, 1));
         assertThrows(IllegalArgumentException.class, () -> new Batches(1, 0, 1));
+        Batches two = new Batches(11, 6, 1);
+        assertThrows(IndexOutOfBoundsException.class, () -> two.batch(0, 2));
+        assertThrows(IndexOutOfBoundsException.class, () -> two.batch(0, -1));
+    }
+
+    @Test
+    void wholeAndPartBatchesAreCounted() {
+        assertEquals(2, new Batches(10, 5, 1).count());
+        assertEquals(3, new Batches(11, 5, 1).count());
+        assertEquals(1, new Batches(3, 5, 1).count());
+        assertEquals(21_474_837, new Batches(Integer.MAX_VALUE, 100, 1).count());
+    }
+
+    /** Each position takes each value about equally often: a chi-square test over epochs. */
+    @Test
+    void ordersAreUniform() {
+        int size = 6;
+        int epochs = 6000;
+        Batches batches = new Batches(size, size, 3);
+        int[][] counts = new int[size][size];
+        for (int epoch = 0; epoch < epochs; epoch++) {
+            int[] order = batches.batch(epoch, 0);
+            for (int position = 0; position < size; position++) {
+                counts[position][order[position]]++;
+            }
+        }
+        double expected = (double) epochs / size;
+        for (int[] position : counts) {
+            double chiSquare =
+                    IntStream.of(position).mapToDouble(n -> (n - expected) * (n - expected)).sum()
+                            / expected;
+            assertTrue(
+                    chiSquare < 20.5, Arrays.toString(position)); // 5 degrees of freedom, p 0.001
+        }
     }
 }

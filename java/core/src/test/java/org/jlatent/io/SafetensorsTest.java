@@ -2,6 +2,7 @@ package org.jlatent.io;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -14,7 +15,6 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.Stream;
 import org.jlatent.JlatentException;
 import org.jlatent.io.Safetensors.Entry;
 import org.junit.jupiter.api.Test;
@@ -38,7 +38,7 @@ final class SafetensorsTest {
     }
 
     @Test
-    void whatIsWrittenIsRead() {
+    void whatIsWrittenIsRead() throws IOException {
         Path file = folder.resolve("m.safetensors");
         Safetensors.write(
                 file,
@@ -47,6 +47,7 @@ final class SafetensorsTest {
                         Entry.ofFloats("a", new long[] {0}, new float[0]),
                         Entry.ofFloats("c", new long[] {}, new float[] {-3})),
                 Map.of("format", "jlatent"));
+        assertTrue(Files.readString(file, StandardCharsets.ISO_8859_1).contains("jlatent"));
         Map<String, Entry> read = Safetensors.read(file);
         assertEquals(3, read.size());
         assertArrayEquals(new float[] {1.5f, Float.NaN}, read.get("b").toFloats());
@@ -82,6 +83,49 @@ final class SafetensorsTest {
     }
 
     @Test
+    void everyTypeAndPartOfABufferIsKept() {
+        Path file = folder.resolve("m.safetensors");
+        ByteBuffer numbers = ByteBuffer.allocate(40).order(ByteOrder.LITTLE_ENDIAN);
+        numbers.putLong(-2).putLong(1L << 40).limit(16);
+        ByteBuffer direct = ByteBuffer.allocateDirect(3).put(new byte[] {1, 2, -1});
+        Safetensors.write(
+                file,
+                List.of(
+                        new Entry("i64", "I64", new long[] {2}, numbers),
+                        new Entry("u8", "U8", new long[] {3}, direct)),
+                Map.of());
+        Map<String, Entry> read = Safetensors.read(file);
+        assertEquals(List.of("i64", "u8"), List.copyOf(read.keySet()));
+        assertEquals(-2, read.get("i64").data().getLong(0));
+        assertEquals(1L << 40, read.get("i64").data().getLong(8));
+        assertEquals(-1, read.get("u8").data().get(2));
+        assertTrue(
+                assertThrows(JlatentException.class, () -> read.get("u8").toFloats())
+                        .getMessage()
+                        .contains("u8 is U8"));
+    }
+
+    @Test
+    void whatCouldNotBeReadIsNotWritten() {
+        Path file = folder.resolve("m.safetensors");
+        Entry a = Entry.ofFloats("a", new long[] {1}, new float[] {1});
+        Entry reserved = Entry.ofFloats("__metadata__", new long[] {1}, new float[] {1});
+        for (List<Entry> bad : List.of(List.of(a, a), List.of(reserved))) {
+            assertThrows(
+                    IllegalArgumentException.class, () -> Safetensors.write(file, bad, Map.of()));
+            assertFalse(Files.exists(file));
+        }
+        for (long[] shape : new long[][] {{3}, {-1, -2}, {1L << 62, 4}, {0}}) {
+            assertThrows(
+                    IllegalArgumentException.class,
+                    () -> Entry.ofFloats("a", shape, new float[] {1, 2}));
+        }
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> new Entry("a", "F7", new long[] {0}, ByteBuffer.allocate(0)));
+    }
+
+    @Test
     void everyDamageIsNamed() throws IOException {
         fails(folder.resolve("missing"), "does not exist");
         fails(Files.write(folder.resolve("tiny"), new byte[3]), "3 bytes");
@@ -89,7 +133,17 @@ final class SafetensorsTest {
                 Files.write(
                         folder.resolve("huge"), new byte[] {-1, -1, -1, -1, -1, -1, -1, 127, 0}),
                 "header claims");
+        fails(folder, "is not a file");
         fails(file("{not json", 0), "JSON");
+        fails(file("{} {}", 0), "JSON");
+        fails(file("{\"__metadata__\":{\"k\":3}}", 0), "__metadata__");
+        fails(file("{\"__metadata__\":\"k\"}", 0), "__metadata__");
+        fails(file("{\"w\":3}", 0), "dtype");
+        fails(
+                file(
+                        "{\"w\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":{\"a\":0,\"b\":1}}}",
+                        1),
+                "data_offsets");
         fails(file("[]", 0), "object");
         String w = "{\"w\":{\"dtype\":\"%s\",\"shape\":[%s],\"data_offsets\":[%s]}}";
         fails(file(String.format(w, "F32", "2", "0,8"), 4), "truncated");
@@ -100,7 +154,12 @@ final class SafetensorsTest {
                 "does not fit");
         fails(file(String.format(w, "F32", "1", "4,8"), 8), "begin");
         fails(file(String.format(w, "F7", "1", "0,4"), 4), "dtype");
-        fails(file(String.format(w, "F32", "-1", "0,4"), 4), "does not fit");
+        for (String shape : List.of("-1", "-1,-1", "\"1\"", "1.0", "18446744073709551617")) {
+            fails(file(String.format(w, "F32", shape, "0,4"), 4), "does not fit");
+        }
+        for (String offsets : List.of("0,\"4\"", "0,4.5", "-4,0", "4,0")) {
+            fails(file(String.format(w, "F32", "1", offsets), 4), "does not fit");
+        }
         fails(
                 file(
                         "{\"a\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[0,3]},"
@@ -112,30 +171,6 @@ final class SafetensorsTest {
                         "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
                                 + "\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}",
                         2),
-                "JSON");
-    }
-
-    @Test
-    void aWriteThatFailsLeavesTheOldFileAndNothingElse() throws IOException {
-        Path file = folder.resolve("a.txt");
-        AtomicFile.write(file, out -> out.write('1'));
-        assertThrows(
-                JlatentException.class,
-                () ->
-                        AtomicFile.write(
-                                file,
-                                out -> {
-                                    out.write('2');
-                                    throw new IOException("no space left");
-                                }));
-        assertEquals("1", Files.readString(file));
-        try (Stream<Path> entries = Files.list(folder)) {
-            assertEquals(List.of(file), entries.toList());
-        }
-        Path nowhere = folder.resolve("no/such/folder.txt");
-        assertTrue(
-                assertThrows(JlatentException.class, () -> AtomicFile.write(nowhere, out -> {}))
-                        .getMessage()
-                        .contains(nowhere.toString()));
+                "Duplicate field 'a'");
     }
 }

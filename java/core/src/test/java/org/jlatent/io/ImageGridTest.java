@@ -1,0 +1,115 @@
+package org.jlatent.io;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+final class ImageGridTest {
+    private static final int GAP = 2;
+    private static final int SIDE = 100; // of the images: too large to be enlarged
+
+    @TempDir Path folder;
+
+    private BufferedImage read() throws IOException {
+        return ImageIO.read(folder.resolve("g.png").toFile());
+    }
+
+    private static int rgb(BufferedImage picture, int x, int y) {
+        return picture.getRGB(x, y) & 0xffffff;
+    }
+
+    /** {@code count} grey images, each of one value. */
+    private static float[] flat(float... values) {
+        float[] images = new float[values.length * SIDE * SIDE];
+        for (int i = 0; i < values.length; i++) {
+            Arrays.fill(images, i * SIDE * SIDE, (i + 1) * SIDE * SIDE, values[i]);
+        }
+        return images;
+    }
+
+    @Test
+    void imagesFillRowsAndValuesAreClamped() throws IOException {
+        float[] images = flat(0, 0.5f, 1, -3, 7, Float.NaN, 0.2f);
+        ImageGrid.write(folder.resolve("g.png"), images, SIDE, SIDE, 1, 3);
+        BufferedImage picture = read();
+        assertEquals(GAP + 3 * (SIDE + GAP), picture.getWidth());
+        assertEquals(GAP + 3 * (SIDE + GAP), picture.getHeight());
+        int background = rgb(picture, 0, 0);
+        int[] expected = {0, 0x808080, 0xffffff, 0, 0xffffff, 0, 0x333333, background, background};
+        for (int i = 0; i < expected.length; i++) {
+            int left = GAP + i % 3 * (SIDE + GAP);
+            int top = GAP + Math.floorDiv(i, 3) * (SIDE + GAP);
+            assertEquals(expected[i], rgb(picture, left, top), "image " + i);
+            assertEquals(expected[i], rgb(picture, left + SIDE - 1, top + SIDE - 1), "image " + i);
+            assertEquals(background, rgb(picture, left - 1, top));
+            assertEquals(background, rgb(picture, left, top - 1));
+        }
+    }
+
+    @Test
+    void coloursStandInTheirPlacesAndSmallImagesAreEnlarged() throws IOException {
+        float[] image = {1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0.2f, 0.4f, 0.6f};
+        ImageGrid.write(folder.resolve("g.png"), image, 2, 3, 3, 4);
+        BufferedImage picture = read();
+        int zoom = 32; // 96 / 3
+        assertEquals(GAP + 3 * zoom + GAP, picture.getWidth());
+        assertEquals(GAP + 2 * zoom + GAP, picture.getHeight());
+        int[] expected = {0xff0000, 0x00ff00, 0x0000ff, 0xffffff, 0x000000, 0x336699};
+        for (int i = 0; i < expected.length; i++) {
+            int left = GAP + i % 3 * zoom;
+            int top = GAP + Math.floorDiv(i, 3) * zoom;
+            assertEquals(expected[i], rgb(picture, left, top));
+            assertEquals(expected[i], rgb(picture, left + zoom - 1, top + zoom - 1));
+        }
+    }
+
+    @Test
+    void pairsStandAboveEachOther() throws IOException {
+        ImageGrid.writePairs(
+                folder.resolve("g.png"),
+                flat(1, 0.2f, 0.4f),
+                flat(0, 0.6f, 0.8f),
+                SIDE,
+                SIDE,
+                1,
+                2);
+        BufferedImage picture = read();
+        int[] above = {0xffffff, 0x333333, 0x666666};
+        int[] below = {0x000000, 0x999999, 0xcccccc};
+        for (int i = 0; i < 3; i++) {
+            int left = GAP + i % 2 * (SIDE + GAP);
+            int top = GAP + Math.floorDiv(i, 2) * (2 * SIDE + 2 * GAP);
+            assertEquals(above[i], rgb(picture, left, top));
+            assertEquals(above[i], rgb(picture, left, top + SIDE - 1));
+            assertEquals(below[i], rgb(picture, left, top + SIDE));
+            assertEquals(below[i], rgb(picture, left, top + 2 * SIDE - 1));
+        }
+    }
+
+    @Test
+    void badArgumentsAreNamedAndNothingIsWritten() {
+        Path file = folder.resolve("g.png");
+        fails("7 values", () -> ImageGrid.write(file, new float[7], 2, 2, 1, 1));
+        fails("0 values", () -> ImageGrid.write(file, new float[0], 2, 2, 1, 1));
+        fails("got 2", () -> ImageGrid.write(file, new float[8], 2, 2, 2, 1));
+        fails("in 0 columns", () -> ImageGrid.write(file, new float[4], 2, 2, 1, 0));
+        fails("0x2 images", () -> ImageGrid.write(file, new float[4], 0, 2, 1, 1));
+        fails("8 and 4", () -> ImageGrid.writePairs(file, new float[8], new float[4], 2, 2, 1, 1));
+        assertFalse(Files.exists(file));
+    }
+
+    private static void fails(String words, Runnable write) {
+        String message = assertThrows(IllegalArgumentException.class, write::run).getMessage();
+        assertTrue(message.contains(words), message);
+    }
+}
