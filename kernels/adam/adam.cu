@@ -13,18 +13,16 @@ constexpr unsigned kBlocks = 2 * kMultiprocessors;
 // body(tensor, i, n): quad at i with n <= 4 elements of a tensor that has a gradient
 template <class Body>
 __device__ inline void for_each_quad(const jl_adam_tensor* tensors, int32_t tensor_count, Body body) {
-    int64_t before = 0;  // chunks of the tensors so far
+    int64_t chunk = blockIdx.x;  // this block's next, counted from the start of the tensor
     for (int32_t k = 0; k < tensor_count; ++k) {
         const jl_adam_tensor t = tensors[k];
         if (t.gradient == nullptr) continue;
         const int64_t chunks = (t.count + kChunk - 1) / kChunk;
-        // the first chunk of this tensor that is this block's
-        int64_t chunk = (static_cast<int64_t>(blockIdx.x) - before % gridDim.x + gridDim.x) % gridDim.x;
         for (; chunk < chunks; chunk += gridDim.x) {
             const int64_t i = chunk * kChunk + 4 * threadIdx.x, left = t.count - i;
             if (left > 0) body(t, i, left < 4 ? static_cast<int>(left) : 4);
         }
-        before += chunks;
+        chunk -= chunks;
     }
 }
 
@@ -34,8 +32,8 @@ __global__ void __launch_bounds__(kBlock)
     float sum = 0.0f;
     for_each_quad(tensors, tensor_count, [&](const jl_adam_tensor& t, int64_t i, int n) {
         const Quad g = load_quad(t.gradient, i, n);
-        JL_UNROLL
-        for (int k = 0; k < 4; ++k) sum += g.v[k] * g.v[k];
+        // the quad first: fewer terms rounded against a large sum
+        sum += (g.v[0] * g.v[0] + g.v[1] * g.v[1]) + (g.v[2] * g.v[2] + g.v[3] * g.v[3]);
     });
     sum = block_sum(sum);
     if (threadIdx.x == 0) partial[blockIdx.x] = sum;

@@ -23,11 +23,18 @@ void for_each_chunk(const jl_adam_tensor& t, Body body) {
     });
 }
 
-float square_sum(const float* x, int64_t start, int64_t end) {
-    float sum = 0.0f;
+constexpr int64_t kPiece = 512;  // squares summed in f32: few, as rounding errors of equal terms add up
+
+double square_sum(const float* x, int64_t start, int64_t end) {
+    double total = 0.0;
+    for (int64_t piece = start; piece < end; piece += kPiece) {
+        const int64_t stop = piece + kPiece < end ? piece + kPiece : end;
+        float sum = 0.0f;
 #pragma omp simd reduction(+ : sum)
-    for (int64_t i = start; i < end; ++i) sum += x[i] * x[i];
-    return sum;
+        for (int64_t i = piece; i < stop; ++i) sum += x[i] * x[i];
+        total += sum;
+    }
+    return total;
 }
 
 }  // namespace
@@ -43,7 +50,7 @@ jl_status adam_step(const jl_adam_tensor* tensors, int32_t tensor_count, jl_adam
         const jl_adam_tensor& t = tensors[i];
         if (t.gradient == nullptr) continue;
         for_each_chunk(t, [&](int64_t start, int64_t end, int64_t task) {
-            partial[task] = square_sum(t.gradient, start, end);
+            partial[task] = static_cast<float>(square_sum(t.gradient, start, end));
         });
         const int64_t chunk = chunk_of(t.count);
         square += static_cast<double>(ordered_sum(partial, (t.count + chunk - 1) / chunk));

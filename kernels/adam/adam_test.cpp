@@ -53,6 +53,7 @@ std::vector<Tensor> tensors() {
     std::vector<Tensor> all;
     all.emplace_back(1, true, true, 0.0, 0, 1);
     all.emplace_back(3, true, false, 0.1, 1, 2);
+    all.emplace_back(4, true, true, 0.0, 2, 9);
     all.emplace_back(0, true, true, 0.0, 0, 3);
     all.emplace_back(1023, true, true, 0.0, 0, 4);
     all.emplace_back(77, false, true, 0.5, 0, 5);
@@ -83,22 +84,26 @@ Array<jl_adam_tensor> descriptors(std::vector<Tensor>& all) {
     return Array<jl_adam_tensor>(list);
 }
 
-class AdamTest : public testing::TestWithParam<double> {};
+void give_gradient(Tensor& t, const std::vector<float>& g) {
+    copy_in(t.gradient.data(), g.data(), g.size() * sizeof(float));
+}
 
-TEST_P(AdamTest, TwentyStepsEqualTheReference) {
-    Options o;
-    o.max_norm = GetParam();
-    std::vector<Tensor> all = tensors();
+jl_status step_once(Array<jl_adam_tensor>& list, Array<jl_adam_state>& state, Workspace& w) {
+    return kernels().adam_step(list.data(), static_cast<int32_t>(list.size()), state.data(), w.get(),
+                               stream());
+}
+
+void check_against_reference(const Options& o, std::vector<Tensor> all, int steps) {
     auto list = descriptors(all);
     auto state = state_of(o);
     Workspace w(kernels().adam_workspace(static_cast<int32_t>(all.size())));
-    for (int step = 1; step <= 20; ++step) {
+    for (int step = 1; step <= steps; ++step) {
         double square = 0.0;
         std::vector<std::vector<float>> gradients;
         for (size_t k = 0; k < all.size(); ++k) {
             gradients.push_back(random_floats(all[k].count, -0.01f, 0.012f,
                                               static_cast<uint32_t>(100 * step) + static_cast<uint32_t>(k)));
-            copy_in(all[k].gradient.data(), gradients[k].data(), gradients[k].size() * sizeof(float));
+            give_gradient(all[k], gradients[k]);
             if (all[k].has_gradient)
                 for (const float g : gradients[k]) square += static_cast<double>(g) * g;
         }
@@ -106,8 +111,8 @@ TEST_P(AdamTest, TwentyStepsEqualTheReference) {
                      clip = o.max_norm > 0.0 && norm > o.max_norm ? o.max_norm / norm : 1.0;
         // The options as the kernel sees them, in f32.
         const double rate = static_cast<float>(o.learning_rate), beta1 = static_cast<float>(o.beta1),
-                     beta2 = static_cast<float>(o.beta2);
-        const double decay = static_cast<float>(o.average_decay);
+                     beta2 = static_cast<float>(o.beta2), decay = static_cast<float>(o.average_decay);
+        const double correction1 = 1.0 - std::pow(beta1, step), correction2 = 1.0 - std::pow(beta2, step);
         for (size_t k = 0; k < all.size(); ++k) {
             Tensor& t = all[k];
             for (size_t i = 0; t.has_gradient && i < t.count; ++i) {
@@ -115,64 +120,138 @@ TEST_P(AdamTest, TwentyStepsEqualTheReference) {
                 const double g = clip * gradients[k][i];
                 e.first[i] = beta1 * e.first[i] + (1.0 - beta1) * g;
                 e.second[i] = beta2 * e.second[i] + (1.0 - beta2) * g * g;
-                const double first = e.first[i] / (1.0 - std::pow(beta1, step)),
-                             second = e.second[i] / (1.0 - std::pow(beta2, step));
-                e.value[i] -= rate * (first / (std::sqrt(second) + o.epsilon) +
-                                      static_cast<float>(t.weight_decay) * e.value[i]);
+                e.value[i] -=
+                    rate * (e.first[i] / correction1 / (std::sqrt(e.second[i] / correction2) + o.epsilon) +
+                            static_cast<float>(t.weight_decay) * e.value[i]);
                 e.average[i] = decay * e.average[i] + (1.0 - decay) * e.value[i];
             }
         }
-        ASSERT_OK(kernels().adam_step(list.data(), static_cast<int32_t>(all.size()), state.data(), w.get(),
-                                      stream()));
+        ASSERT_OK(step_once(list, state, w));
         const jl_adam_state after = state.read()[0];
         EXPECT_EQ(after.step, static_cast<uint32_t>(step));
         EXPECT_EQ(after.skipped, 0u);
-        EXPECT_NEAR(after.gradient_norm, norm, 3e-6 * norm);
-        EXPECT_NEAR(after.scale, clip, 3e-6 * clip);
+        EXPECT_NEAR(after.gradient_norm, norm, 1e-6 * norm);
+        EXPECT_NEAR(after.scale, clip, 1e-6 * clip);
     }
     for (Tensor& t : all) {
-        // 20 steps of 0.01 each, rounded to 1e-7 relative every time.
-        EXPECT_CLOSE(t.value.read(), t.expected.value, 2e-6, 2e-6);
+        // A value of order 1 is rounded to 6e-8 every step.
+        EXPECT_CLOSE(t.value.read(), t.expected.value, 1e-7 * steps, 1e-7 * steps);
         EXPECT_CLOSE(t.first.read(), t.expected.first, 4e-6, 1e-8);
         EXPECT_CLOSE(t.second.read(), t.expected.second, 2e-5, 1e-12);
-        EXPECT_CLOSE(t.average.read(), t.has_average ? t.expected.average : doubles(t.start), 2e-6, 2e-6);
+        EXPECT_CLOSE(t.average.read(), t.has_average ? t.expected.average : doubles(t.start), 1e-7 * steps,
+                     1e-7 * steps);
     }
+}
+
+class AdamTest : public testing::TestWithParam<double> {};
+
+TEST_P(AdamTest, TwentyStepsEqualTheReference) {
+    Options o;
+    o.max_norm = GetParam();
+    check_against_reference(o, tensors(), 20);
 }
 
 // No clipping; norm just below, at about, and far above the limit.
 INSTANTIATE_TEST_SUITE_P(Norms, AdamTest, testing::Values(0.0, 1e-3, 3.6, 100.0));
 
+TEST(Adam, AHundredStepsEqualTheReference) {
+    std::vector<Tensor> all = tensors();
+    all.pop_back();  // the large one: the bias corrections are what is tested here
+    check_against_reference({}, std::move(all), 100);
+}
+
+// Equal terms: their rounding errors all point the same way.
+TEST(Adam, TheNormOfALargeConstantGradient) {
+    const size_t count = 2000003;
+    Tensor t(count, true, false, 0.0, 0, 1);
+    Array<jl_adam_tensor> list(std::vector<jl_adam_tensor>{t.descriptor()});
+    auto state = state_of({});
+    Workspace w(kernels().adam_workspace(1));
+    give_gradient(t, std::vector<float>(count, 0.3f));
+    ASSERT_OK(step_once(list, state, w));
+    const double expected = static_cast<double>(0.3f) * std::sqrt(static_cast<double>(count));
+    EXPECT_NEAR(state.read()[0].gradient_norm, expected, 2e-6 * expected);
+}
+
+TEST(Adam, ClippingStartsAboveTheLimit) {
+    const auto run = [](float max_norm, const std::vector<float>& gradient, std::vector<float>* first) {
+        Tensor t(2, true, false, 0.0, 0, 1);
+        Array<jl_adam_tensor> list(std::vector<jl_adam_tensor>{t.descriptor()});
+        Options o;
+        o.max_norm = max_norm;
+        auto state = state_of(o);
+        Workspace w(kernels().adam_workspace(1));
+        give_gradient(t, gradient);
+        EXPECT_EQ(step_once(list, state, w), JL_OK);
+        *first = t.first.read();
+        const jl_adam_state after = state.read()[0];
+        EXPECT_FLOAT_EQ(after.gradient_norm,
+                        std::sqrt(gradient[0] * gradient[0] + gradient[1] * gradient[1]));
+        return after.scale;
+    };
+    std::vector<float> first, half;
+    EXPECT_EQ(run(5.0f, {3.0f, 4.0f}, &first), 1.0f);  // the norm is 5, exactly
+    EXPECT_LT(run(std::nextafter(5.0f, 0.0f), {3.0f, 4.0f}, &first), 1.0f);
+    EXPECT_EQ(run(2.5f, {3.0f, 4.0f}, &first), 0.5f);
+    EXPECT_EQ(run(0.0f, {1.5f, 2.0f}, &half), 1.0f);
+    EXPECT_EQ(first, half) << "a clipped gradient is the scaled gradient";
+}
+
 TEST(Adam, AGradientThatIsNotFiniteChangesNothing) {
-    for (const float bad :
-         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    std::vector<Tensor> all = tensors();
+    auto list = descriptors(all);
+    auto state = state_of({});
+    Workspace w(kernels().adam_workspace(static_cast<int32_t>(all.size())));
+    const auto contents = [&all] {
+        std::vector<std::vector<float>> read;
+        for (Tensor& t : all)
+            for (Floats* part : {&t.value, &t.first, &t.second, &t.average}) read.push_back(part->read());
+        return read;
+    };
+    for (Tensor& t : all) give_gradient(t, std::vector<float>(t.count, 0.1f));
+    ASSERT_OK(step_once(list, state, w));  // so that no moment is 0
+    uint32_t steps = 1, skipped = 0;
+    const float infinity = std::numeric_limits<float>::infinity();
+    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), infinity, -infinity, 2e19f})
+        for (const size_t k : {size_t{0}, all.size() - 2, all.size() - 1}) {
+            SCOPED_TRACE(testing::Message() << bad << " in tensor " << k);
+            const auto before = contents();
+            std::vector<float> g(all[k].count, 0.1f);
+            g.back() = bad;
+            give_gradient(all[k], g);
+            ASSERT_OK(step_once(list, state, w));
+            const jl_adam_state after = state.read()[0];
+            EXPECT_EQ(after.step, steps);
+            EXPECT_EQ(after.skipped, ++skipped);
+            EXPECT_EQ(after.scale, 0.0f);
+            EXPECT_FALSE(std::isfinite(after.gradient_norm));
+            EXPECT_EQ(contents(), before);
+            g.back() = 0.1f;  // and the next step goes on
+            give_gradient(all[k], g);
+            ASSERT_OK(step_once(list, state, w));
+            EXPECT_EQ(state.read()[0].step, ++steps);
+            EXPECT_EQ(state.read()[0].scale, 1.0f);
+            EXPECT_NE(all[k].value.read(), before[4 * k]);
+        }
+}
+
+TEST(Adam, SameBitsInEveryRun) {
+    std::vector<std::vector<float>> results[2];
+    for (auto& result : results) {
         std::vector<Tensor> all = tensors();
         auto list = descriptors(all);
-        auto state = state_of({});
+        Options o;
+        o.max_norm = 0.5;
+        auto state = state_of(o);
         Workspace w(kernels().adam_workspace(static_cast<int32_t>(all.size())));
-        for (Tensor& t : all) {
-            const std::vector<float> g(t.count, 0.1f);
-            copy_in(t.gradient.data(), g.data(), g.size() * sizeof(float));
-        }
-        copy_in(all[7].gradient.data() + 300006, &bad, sizeof bad);
-        ASSERT_OK(kernels().adam_step(list.data(), static_cast<int32_t>(all.size()), state.data(), w.get(),
-                                      stream()));
+        for (size_t k = 0; k < all.size(); ++k)
+            give_gradient(all[k], random_floats(all[k].count, -1.0f, 1.0f, static_cast<uint32_t>(k)));
+        for (int step = 0; step < 3; ++step) ASSERT_OK(step_once(list, state, w));
+        for (Tensor& t : all) result.push_back(t.value.read());
         const jl_adam_state after = state.read()[0];
-        EXPECT_EQ(after.step, 0u);
-        EXPECT_EQ(after.skipped, 1u);
-        EXPECT_EQ(after.scale, 0.0f);
-        EXPECT_FALSE(std::isfinite(after.gradient_norm));
-        for (Tensor& t : all) {
-            EXPECT_EQ(t.value.read(), t.start);
-            EXPECT_EQ(t.average.read(), t.start);
-            EXPECT_EQ(t.first.read(), std::vector<float>(t.count, 0.0f));
-        }
-        copy_in(all[7].gradient.data() + 300006, all[7].gradient.data(),
-                sizeof bad);  // and the next step goes on
-        ASSERT_OK(kernels().adam_step(list.data(), static_cast<int32_t>(all.size()), state.data(), w.get(),
-                                      stream()));
-        EXPECT_EQ(state.read()[0].step, 1u);
-        EXPECT_NE(all[7].value.read(), all[7].start);
+        result.push_back({after.gradient_norm, after.scale});
     }
+    EXPECT_EQ(results[0], results[1]);
 }
 
 TEST(Adam, ManySmallTensorsAndNone) {
@@ -182,8 +261,7 @@ TEST(Adam, ManySmallTensorsAndNone) {
     auto state = state_of({});
     Workspace w(kernels().adam_workspace(1000));
     for (Tensor& t : all) {
-        const std::vector<float> g(t.count, -0.5f);
-        copy_in(t.gradient.data(), g.data(), g.size() * sizeof(float));
+        give_gradient(t, std::vector<float>(t.count, -0.5f));
     }
     ASSERT_OK(kernels().adam_step(list.data(), 1000, state.data(), w.get(), stream()));
     for (Tensor& t : all) {
@@ -202,11 +280,11 @@ TEST(Adam, ConvergesOnAQuadratic) {
     Array<jl_adam_tensor> list(one);
     auto state = state_of({});
     Workspace w(kernels().adam_workspace(1));
-    for (int step = 0; step < 1500; ++step) {
+    for (int step = 0; step < 2000; ++step) {
         std::vector<float> g = t.value.read();
         for (size_t i = 0; i < g.size(); ++i) g[i] = static_cast<float>(i + 1) * (g[i] - 0.5f);
-        copy_in(t.gradient.data(), g.data(), g.size() * sizeof(float));
-        ASSERT_OK(kernels().adam_step(list.data(), 1, state.data(), w.get(), stream()));
+        give_gradient(t, g);
+        ASSERT_OK(step_once(list, state, w));
     }
     EXPECT_CLOSE(t.value.read(), std::vector<double>(16, 0.5), 0.0, 1e-3);
 }

@@ -1,10 +1,10 @@
 // Counter-based noise: Philox4x32-10 [Salmon et al. 2011], Box-Muller on top.
 //
 // key      = seed (64 bits)
-// counter  = (block, sample, step, site): block numbers groups of four neighbouring elements, so element e of
-// a vector is
-//            word e % 4 of block e / 4. Matrices start each row on a block of its own: row r of `dims`
-//            columns begins at block r * ceil(dims / 4).
+// counter  = (block, sample, step, site)
+//
+// A block is four neighbouring elements: element e of a vector is word e % 4 of block e / 4. Matrices start each row on a
+// block of its own: row r of `dims` columns begins at block r * ceil(dims / 4).
 // The bits are identical on every table, the normals to 1e-5: nothing is stored, backward asks again.
 #pragma once
 #include "host_device.h"

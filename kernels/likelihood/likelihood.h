@@ -1,21 +1,24 @@
 // likelihood: negative log-likelihood of x and its gradient, from a decoder's output, in one pass
 //
-// Row r of the parameters is held against row r / samples of x. With w[r] = row_weight[r] (1 where null) and
-// W = *weight (1 where null):
-//   nll_rows[r]       = -sum_d log p(x[d] | parameters[r,.,d])                      nats, unweighted
+// Row r of the parameters is held against row r / samples of x.
+// With w[r] = row_weight[r] (1 where null) and W = *weight (1 where null):
+//   nll_rows[r]       = -sum_d log p(x[d] | parameters[r,.,d])         nats, unweighted
 //   nll_total         = W sum_r w[r] nll_rows[r]
 //   d_parameters[r]   = W w[r] d nll_rows[r] / d parameters[r]
 //
-//   Bernoulli   a = parameters[r,0,d] is the logit:   nll = softplus(a) - x a          x in [0, 1] [Kingma,
-//   Welling 2014, C.1] Gaussian    m = parameters[r,0,d], s = log var:   nll = 1/2 (log 2 pi + s + (x - m)^2
-//   e^-s) Laplace     m = parameters[r,0,d], s = log b:     nll = log 2 + s + |x - m| e^-s
+//   Bernoulli   logit a = parameters[r,0,d]              softplus(a) - x a, x in [0, 1]
+//   Gaussian    m = parameters[r,0,d], s = log var       1/2 (log 2 pi + s + (x - m)^2 e^-s)
+//   Laplace     m = parameters[r,0,d], s = log b         log 2 + s + |x - m| e^-s
 // s = parameters[r,1,d] with learned_scale, else shape->log_scale. The gradient of |x - m| at 0 is 0.
+// Grey values as Bernoulli probabilities: [Kingma, Welling 2014, app. C.1].
 //
-// parameters, d_parameters   [rows, 1 or 2 (learned_scale), dims];   x [rows / samples, dims];   nll_rows,
-// row_weight [rows] overwritten     every output that is not null; d_parameters may be parameters itself (in
-// place) workspace       likelihood_workspace(shape) bytes, needed for nll_total only deterministic   yes:
-// sums in a fixed order bytes           12 rows dims with the gradient (Bernoulli, one sample), 8 rows dims
-// without
+// parameters, d_parameters   [rows, 1 or 2 (learned_scale), dims]
+// x [rows / samples, dims]   nll_rows, row_weight [rows]   nll_total, weight [1]
+//
+// overwritten     every output that is not null; d_parameters may be parameters itself (in place)
+// workspace       likelihood_workspace(shape) bytes
+// deterministic   yes: sums in a fixed order
+// bytes           12 rows dims with the gradient (Bernoulli, one sample), 8 rows dims without
 #pragma once
 #include "host_device.h"
 #include "jlatent.h"

@@ -1,13 +1,12 @@
-// random: raw Philox bits, standard normals, and the step counter                  [Salmon et al. 2011; Box,
-// Muller 1958]
+// random: raw Philox bits, standard normals, and the step counter    [Salmon et al. 2011; Box, Muller 1958]
 //
-// random_bits     out[e] = word e % 4 of block e / 4, sample 0, at random->step and `site`. Identical on
-// every table. random_normal   out[2i], out[2i+1] = Box-Muller of words 2i, 2i+1. Tables agree to 1e-5.
-// random_advance  random->step += 1.
+// random_bits      out[e] = word e % 4 of block e / 4, sample 0, at random->step and `site`; the same on every table
+// random_normal    out[2i], out[2i+1] = Box-Muller of words 2i, 2i+1; tables agree to 1e-5
+// random_advance   random->step += 1
 //
-// out            count contiguous values, overwritten; count <= 2^34
-// deterministic  yes: a pure function of (seed, step, site, e)
-// bytes          4 count written
+// out             count contiguous values, overwritten; count <= 2^34
+// deterministic   yes: a pure function of (seed, step, site, e)
+// bytes           4 count written
 #pragma once
 #include "jlatent.h"
 #include "philox.h"
