@@ -22,7 +22,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  */
 final class KernelTablesTest {
     /** Test ELBO after 150 steps, measured on AVX-512; other instruction sets round differently. */
-    private static final double ELBO = -152.986;
+    private static final double ELBO = -151.545;
 
     @TempDir Path folder;
 

@@ -12,7 +12,8 @@ import java.util.OptionalInt;
  *
  * <p>Factors, slowest first: shape (square, ellipse, heart), scale, rotation, x, y. The set is
  * walked in a fixed scrambled order, so that any range of indices is a fair sample; {@link #splits}
- * holds out the last tenth for testing.
+ * holds out the last tenth for testing. A rotation step is 1/16 of the angle after which the shape
+ * looks the same again, so that no two images are equal.
  */
 public final class Sprites implements ImageSet {
     /** The names of the factors, in the order of {@link #factors}. */
@@ -22,6 +23,9 @@ public final class Sprites implements ImageSet {
     private static final int COUNT = 3 * 4 * 16 * 16 * 16; // 49,152
     private static final int SCRAMBLE =
             30_029; // odd and no multiple of 3: index -> index * SCRAMBLE % COUNT is a bijection
+
+    // A square looks the same after a quarter turn, an ellipse after half of one.
+    private static final double[] TURN = {Math.PI / 2, Math.PI, 2 * Math.PI};
 
     private static final double HEART = 0.55; // its square's half-edge and its discs' radius
     private static final double REACH = 1.2; // the farthest point of any shape, in radii
@@ -107,7 +111,7 @@ public final class Sprites implements ImageSet {
         // In units of the image's edge: radius of the shape, angle, centre. The shape stays inside
         // the image.
         double radius = 0.12 + 0.04 * f[1];
-        double angle = 2 * Math.PI * f[2] / SIZES[2];
+        double angle = TURN[f[0]] * f[2] / SIZES[2];
         double margin = 0.3;
         double cx = margin + (1 - 2 * margin) * f[3] / (SIZES[3] - 1);
         double cy = margin + (1 - 2 * margin) * f[4] / (SIZES[4] - 1);

@@ -3,9 +3,7 @@ package org.jlatent.internal;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.AtomicMoveNotSupportedException;
-import java.nio.file.DirectoryNotEmptyException;
-import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -142,9 +140,7 @@ public final class NativeLibraries {
     private static void rename(Path fresh, Path target) throws IOException {
         try {
             Files.move(fresh, target, StandardCopyOption.ATOMIC_MOVE);
-        } catch (FileAlreadyExistsException
-                | DirectoryNotEmptyException
-                | AtomicMoveNotSupportedException e) {
+        } catch (FileSystemException e) { // some say "exists", some "directory not empty"
             if (!Files.isDirectory(target)) {
                 throw e;
             }

@@ -103,7 +103,8 @@ final class CudaTest {
             for (int i = 0; i < onCpu.length; i++) {
                 for (int k = 0; k < onCpu[i].length; k++) {
                     // The normals agree to 1e-5; sums of up to 1000 terms to as much of their size.
-                    assertEquals(onCpu[i][k], onGpu[i][k], 2e-5 * Math.max(1, Math.abs(onCpu[i][k])));
+                    assertEquals(
+                            onCpu[i][k], onGpu[i][k], 2e-5 * Math.max(1, Math.abs(onCpu[i][k])));
                 }
             }
         }
