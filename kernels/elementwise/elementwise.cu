@@ -9,6 +9,7 @@ namespace {
 __device__ inline int64_t quad_start() {
     return 4 * (blockIdx.x * static_cast<int64_t>(kBlock) + threadIdx.x);
 }
+// 0 past the end: loads and stores of no elements touch nothing.
 __device__ inline int quad_count(int64_t start, int64_t count) {
     const int64_t left = count - start;
     return left >= 4 ? 4 : left > 0 ? static_cast<int>(left) : 0;
@@ -19,7 +20,6 @@ template <class F>
 __global__ void forward_kernel(const float* __restrict__ x, float* __restrict__ y, int64_t count) {
     const int64_t i = quad_start();
     const int n = quad_count(i, count);
-    if (n == 0) return;
     Quad q = load_quad(x, i, n);
     JL_UNROLL
     for (int k = 0; k < 4; ++k) q.v[k] = F::value(q.v[k]);
@@ -31,7 +31,6 @@ __global__ void backward_kernel(const float* __restrict__ saved, const float* __
                                 float* __restrict__ dx, int64_t count) {
     const int64_t i = quad_start();
     const int n = quad_count(i, count);
-    if (n == 0) return;
     const Quad s = load_quad(saved, i, n);
     Quad d = load_quad(dy, i, n);
     JL_UNROLL
@@ -43,7 +42,6 @@ __global__ void backward_kernel(const float* __restrict__ saved, const float* __
 __global__ void add_kernel(const float* a, const float* b, float* out, int64_t count) {
     const int64_t i = quad_start();
     const int n = quad_count(i, count);
-    if (n == 0) return;
     Quad q = load_quad(a, i, n);
     const Quad r = load_quad(b, i, n);
     JL_UNROLL
@@ -55,7 +53,6 @@ __global__ void add_kernel(const float* a, const float* b, float* out, int64_t c
 __global__ void scale_kernel(const float* x, const float* __restrict__ factor, float* out, int64_t count) {
     const int64_t i = quad_start();
     const int n = quad_count(i, count);
-    if (n == 0) return;
     const float by = *factor;
     Quad q = load_quad(x, i, n);
     JL_UNROLL
@@ -65,8 +62,7 @@ __global__ void scale_kernel(const float* x, const float* __restrict__ factor, f
 
 __global__ void fill_kernel(float* __restrict__ out, float value, int64_t count) {
     const int64_t i = quad_start();
-    const int n = quad_count(i, count);
-    if (n != 0) store_quad(out, i, n, {{value, value, value, value}});
+    store_quad(out, i, quad_count(i, count), {{value, value, value, value}});
 }
 
 // A block sums one split of the rows for 32 columns: 8 warps take every 8th row, then their sums meet in

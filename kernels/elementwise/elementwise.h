@@ -23,6 +23,16 @@
 
 namespace jlatent::JL_TABLE {
 
+// sigmoid(x) and 1 - sigmoid(x), the second without cancellation at large x.
+struct Gate {
+    float open, closed;
+};
+JL_HOST_DEVICE Gate gate(float x) {
+    const float e = fast_exp(-fabsf(x));
+    const float s = 1.0f / (1.0f + e), rest = e * s;
+    return x >= 0.0f ? Gate{s, rest} : Gate{rest, s};
+}
+
 // Each has value(x) and derivative(saved), what backward multiplies dy with. NaN stays NaN.
 struct Identity {
     static JL_HOST_DEVICE float value(float x) { return x; }
@@ -30,7 +40,7 @@ struct Identity {
 };
 struct Relu {
     static JL_HOST_DEVICE float value(float x) { return x < 0.0f ? 0.0f : x; }
-    static JL_HOST_DEVICE float derivative(float y) { return y > 0.0f ? 1.0f : 0.0f; }
+    static JL_HOST_DEVICE float derivative(float y) { return y > 0.0f ? 1.0f : y; }  // y is 0, or NaN
 };
 struct Tanh {
     static JL_HOST_DEVICE float value(float x) { return fast_tanh(x); }
@@ -46,24 +56,24 @@ struct Softplus {
 };
 struct Elu {
     static JL_HOST_DEVICE float value(float x) { return x < 0.0f ? -one_minus_exp(-x) : x; }
-    static JL_HOST_DEVICE float derivative(float y) { return y < 0.0f ? y + 1.0f : 1.0f; }
+    static JL_HOST_DEVICE float derivative(float y) { return y >= 0.0f ? 1.0f : y + 1.0f; }
 };
 struct Silu {
     static JL_HOST_DEVICE float value(float x) { return x * sigmoid(x); }
     static JL_HOST_DEVICE float derivative(float x) {
-        const float s = sigmoid(x);
-        return s * (1.0f + x * (1.0f - s));
+        const Gate g = gate(x);
+        return g.open * (1.0f + x * g.closed);
     }
 };
 struct Gelu {
     static constexpr float kA = 0.7978845608f;  // sqrt(2 / pi)
     static constexpr float kB = 0.044715f;
-    // 1/2 (1 + tanh(u)) = sigmoid(2 u): no cancellation for large negative x.
-    static JL_HOST_DEVICE float gate(float x) { return sigmoid(2.0f * kA * (x + kB * x * x * x)); }
-    static JL_HOST_DEVICE float value(float x) { return x * gate(x); }
+    // Phi(x) = 1/2 (1 + tanh(u)) = sigmoid(2 u): no cancellation for large negative x.
+    static JL_HOST_DEVICE Gate phi(float x) { return gate(2.0f * kA * (x + kB * x * x * x)); }
+    static JL_HOST_DEVICE float value(float x) { return x * phi(x).open; }
     static JL_HOST_DEVICE float derivative(float x) {
-        const float g = gate(x);
-        return g + x * g * (1.0f - g) * 2.0f * kA * (1.0f + 3.0f * kB * x * x);
+        const Gate g = phi(x);
+        return g.open * (1.0f + x * g.closed * (2.0f * kA * (1.0f + 3.0f * kB * x * x)));
     }
 };
 

@@ -6,8 +6,8 @@ namespace jlatent::JL_TABLE {
 namespace {
 
 struct Arguments {
-    const float*
-        parameters;  // d_parameters may be the same array: a thread reads what it is about to overwrite
+    // d_parameters may be the same array: a thread reads what it is about to overwrite.
+    const float* parameters;
     const float* x;
     const float* row_weight;
     const float* weight;
@@ -20,15 +20,14 @@ struct Arguments {
 
 constexpr int64_t kShortRow = 256;  // rows up to here are a warp's work, longer ones a block's
 
-// `threads` threads share a row; blocks walk the rows in grid strides, so that the order of every sum is
-// fixed.
+// A warp or a block shares a row; blocks walk the rows in grid strides. The order of every sum is fixed.
 template <class D, bool kLearnedScale, bool kWarpPerRow>
 __global__ void __launch_bounds__(kBlock) likelihood_kernel(jl_likelihood s, Arguments a) {
     constexpr int kThreads = kWarpPerRow ? kWarp : kBlock, kRows = kBlock / kThreads;
     const int lane = threadIdx.x % kThreads;
     const int64_t stride = kLearnedScale ? 2 * s.dims : s.dims;
     const float total_weight = a.weight == nullptr ? 1.0f : *a.weight;
-    float weighted = 0.0f;  // of this thread group's rows; kept by its first thread
+    float weighted = 0.0f;  // sum of this group's rows, in its first thread; 0 in the others
     for (int64_t first = blockIdx.x * static_cast<int64_t>(kRows); first < s.rows;
          first += gridDim.x * static_cast<int64_t>(kRows)) {
         const int64_t row = first + threadIdx.x / kThreads;  // the same for a whole warp
@@ -62,7 +61,7 @@ __global__ void __launch_bounds__(kBlock) likelihood_kernel(jl_likelihood s, Arg
         }
     }
     if (a.nll_total == nullptr) return;
-    const float block_total = block_sum(lane == 0 ? weighted : 0.0f);
+    const float block_total = block_sum(weighted);
     if (threadIdx.x == 0) a.partial[blockIdx.x] = block_total;
     if (!last_block(a.counter)) return;
     float total = 0.0f;
@@ -97,10 +96,10 @@ jl_status likelihood(const jl_likelihood* shape, const float* parameters, const 
                          workspace_counter(workspace)};
     return with_distribution(s, [&](auto d) {
         using D = decltype(d);
-        const auto kernel =
-            s.dims <= kShortRow
-                ? (s.learned_scale ? likelihood_kernel<D, true, true> : likelihood_kernel<D, false, true>)
-                : (s.learned_scale ? likelihood_kernel<D, true, false> : likelihood_kernel<D, false, false>);
+        const auto kernel = s.dims <= kShortRow ? (s.learned_scale ? likelihood_kernel<D, D::kHasScale, true>
+                                                                   : likelihood_kernel<D, false, true>)
+                                                : (s.learned_scale ? likelihood_kernel<D, D::kHasScale, false>
+                                                                   : likelihood_kernel<D, false, false>);
         return launch("likelihood", blocks(s), kBlock, 0, stream, kernel, s, a);
     });
 }

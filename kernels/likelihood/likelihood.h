@@ -10,7 +10,8 @@
 //   Gaussian    m = parameters[r,0,d], s = log var       1/2 (log 2 pi + s + (x - m)^2 e^-s)
 //   Laplace     m = parameters[r,0,d], s = log b         log 2 + s + |x - m| e^-s
 // s = parameters[r,1,d] with learned_scale, else shape->log_scale. The gradient of |x - m| at 0 is 0.
-// Grey values as Bernoulli probabilities: [Kingma, Welling 2014, app. C.1].
+// Grey values as Bernoulli probabilities: [Kingma, Welling 2014, app. C.1]. That x lies in [0, 1] is the
+// caller's business and not checked. NaN reaches every output it has a part in.
 //
 // parameters, d_parameters   [rows, 1 or 2 (learned_scale), dims]
 // x [rows / samples, dims]   nll_rows, row_weight [rows]   nll_total, weight [1]
@@ -35,18 +36,24 @@ struct Nll {
     float value, d_location, d_scale;
 };
 
+// Each has nll(location, log scale, x), and says whether there is a scale to learn.
+
 struct Bernoulli {
+    static constexpr bool kHasScale = false;
     static JL_HOST_DEVICE Nll nll(float a, float, float x) {
-        // softplus(a) and sigmoid(a) from one exponential
+        // softplus(a) and sigmoid(a) from one exponential; `tail` is sigmoid(-|a|)
         const float e = fast_exp(-fabsf(a)), u = 1.0f + e;
         const float log1p = u == 1.0f ? e : fast_log(u) * (e / (u - 1.0f));
-        const float s = a >= 0.0f ? 1.0f / u : e / u;
-        // softplus(a) - x a, without the cancellation at large a and x near 1
-        return {a * (a > 0.0f ? 1.0f - x : -x) + log1p, s - x, 0.0f};
+        const float tail = e / u;
+        // max(a, 0) - x a and the step at 0 less x, formed first: softplus(a) - x a and sigmoid(a) - x would
+        // cancel at large a and x near 1.
+        const float rest = a > 0.0f ? 1.0f - x : -x;
+        return {a * rest + log1p, a > 0.0f ? rest - tail : rest + tail, 0.0f};
     }
 };
 
 struct Gaussian {
+    static constexpr bool kHasScale = true;
     static JL_HOST_DEVICE Nll nll(float m, float s, float x) {
         const float precision = fast_exp(-s), difference = m - x;
         const float square = difference * difference * precision;
@@ -55,6 +62,7 @@ struct Gaussian {
 };
 
 struct Laplace {
+    static constexpr bool kHasScale = true;
     static JL_HOST_DEVICE Nll nll(float m, float s, float x) {
         const float inverse = fast_exp(-s), difference = m - x;
         const float distance = fabsf(difference) * inverse;

@@ -49,9 +49,10 @@ jl_status likelihood(const jl_likelihood* shape, const float* parameters, const 
             const float* p = parameters + row * stride;
             const float* target = x + row / s.samples * s.dims;
             float* g = d_parameters == nullptr ? nullptr : d_parameters + row * stride;
-            const auto chunk = s.learned_scale
-                                   ? (g != nullptr ? one_chunk<D, true, true> : one_chunk<D, true, false>)
-                                   : (g != nullptr ? one_chunk<D, false, true> : one_chunk<D, false, false>);
+            const auto chunk =
+                s.learned_scale
+                    ? (g != nullptr ? one_chunk<D, D::kHasScale, true> : one_chunk<D, D::kHasScale, false>)
+                    : (g != nullptr ? one_chunk<D, false, true> : one_chunk<D, false, false>);
             partial[task] = chunk(p, target, g, s.dims, start, end, s.log_scale, w);
         });
         return JL_OK;

@@ -83,7 +83,7 @@ TEST_P(LikelihoodTest, LossAndGradientEqualTheReference) {
     // A row sums dims terms of up to e^3 * 16; differences have their own error of 1e-8.
     EXPECT_CLOSE(got_rows.read(), nll_rows, 3e-6, 1e-6);
     EXPECT_CLOSE(got_total.read(), std::vector<double>{total}, 0.0, 4e-6 * magnitude + 1e-6);
-    EXPECT_CLOSE(got_gradient.read(), gradient, 2e-6, 3e-6);
+    EXPECT_CLOSE(got_gradient.read(), gradient, 1e-6, 3e-7);
 
     // In place, rows and total left out: the same gradient, bit for bit.
     Floats in_place(parameters, c.shift);
@@ -116,33 +116,40 @@ TEST(Likelihood, ExtremeLogitsStayExact) {
         ASSERT_OK(kernels().likelihood(&shape, parameters.data(), x.data(), nullptr, nullptr, rows.data(),
                                        nullptr, gradient.data(), w.get(), stream()));
         std::vector<double> expected, expected_gradient;
-        for (const float a : logits) {
-            expected.push_back(nll(JL_BERNOULLI, a, 0.0, target));
-            const double s =
-                a >= 0.0f ? 1.0 / (1.0 + std::exp(-static_cast<double>(a)))
-                          : std::exp(static_cast<double>(a)) / (1.0 + std::exp(static_cast<double>(a)));
-            expected_gradient.push_back(s - target);
+        for (const double a : doubles(logits)) {
+            // Without cancellation, or the reference itself would lose what is tested at x = 1.
+            const double rest = a > 0.0 ? 1.0 - target : -static_cast<double>(target);
+            const double tail = std::exp(-std::abs(a)) / (1.0 + std::exp(-std::abs(a)));
+            expected.push_back(a * rest + std::log1p(std::exp(-std::abs(a))));
+            expected_gradient.push_back(a > 0.0 ? rest - tail : rest + tail);
         }
+        // Every digit: exp, log and a quotient err by 1e-7 each. Below 1e-37 floats lose digits.
         EXPECT_CLOSE(rows.read(), expected, 4e-7, 1e-37);
-        EXPECT_CLOSE(gradient.read(), expected_gradient, 2e-7, 6e-8);
+        EXPECT_CLOSE(gradient.read(), expected_gradient, 4e-7, 1e-37);
     }
 }
 
+// Short rows, and rows that fill vectors and blocks: the NaN stays in its row and its gradient.
 TEST(Likelihood, NotANumberIsPassedOn) {
     const float nan = std::numeric_limits<float>::quiet_NaN();
-    for (const int32_t distribution : {JL_BERNOULLI, JL_GAUSSIAN, JL_LAPLACE}) {
-        Floats parameters(std::vector<float>{0.5f, nan, 0.5f, 0.5f, 0.5f, 0.5f}),
-            x(std::vector<float>{0.1f, 0.2f, 0.3f, 0.4f, nan, 0.6f});
-        const jl_likelihood shape = {3, 2, 1, distribution, 0, 0.0f, 0.0f};
-        Workspace w(kernels().likelihood_workspace(&shape));
-        auto rows = Floats::output(3), gradient = Floats::output(6);
-        ASSERT_OK(kernels().likelihood(&shape, parameters.data(), x.data(), nullptr, nullptr, rows.data(),
-                                       nullptr, gradient.data(), w.get(), stream()));
-        EXPECT_TRUE(std::isnan(rows.read()[0]) && std::isfinite(rows.read()[1]) &&
-                    std::isnan(rows.read()[2]));
-        EXPECT_TRUE(std::isnan(gradient.read()[1]) && std::isnan(gradient.read()[4]) &&
-                    std::isfinite(gradient.read()[0]));
-    }
+    for (const int32_t distribution : {JL_BERNOULLI, JL_GAUSSIAN, JL_LAPLACE})
+        for (const size_t dims : {2, 40, 300}) {
+            std::vector<float> parameter_values(3 * dims, 0.5f), x_values(3 * dims, 0.25f);
+            const size_t in_parameters = 1, in_x = 2 * dims + dims / 2;
+            parameter_values[in_parameters] = x_values[in_x] = nan;
+            Floats parameters(parameter_values), x(x_values);
+            const jl_likelihood shape = {3, static_cast<int64_t>(dims), 1, distribution, 0, 0.0f, 0.0f};
+            Workspace w(kernels().likelihood_workspace(&shape));
+            auto rows = Floats::output(3), total = Floats::output(1), gradient = Floats::output(3 * dims);
+            ASSERT_OK(kernels().likelihood(&shape, parameters.data(), x.data(), nullptr, nullptr, rows.data(),
+                                           total.data(), gradient.data(), w.get(), stream()));
+            const std::vector<float> r = rows.read(), g = gradient.read();
+            EXPECT_TRUE(std::isnan(r[0]) && std::isfinite(r[1]) && std::isnan(r[2]));
+            EXPECT_TRUE(std::isnan(total.read()[0]));
+            for (size_t i = 0; i < g.size(); ++i)
+                EXPECT_EQ(std::isnan(g[i]), i == in_parameters || i == in_x)
+                    << "distribution " << distribution << " dims " << dims << " at " << i;
+        }
 }
 
 TEST(Likelihood, LaplaceGradientAtItsLocationIsZero) {
@@ -172,10 +179,19 @@ TEST(Likelihood, BadArgumentsAreNamed) {
                                     workspace, stream());
     };
     EXPECT_BAD_ARGUMENT(run({2, 0, 1, JL_BERNOULLI, 0, 0.0f, 0.0f}, w.get()), "dims >= 1");
+    EXPECT_BAD_ARGUMENT(run({-1, 1, 1, JL_BERNOULLI, 0, 0.0f, 0.0f}, w.get()), "got -1");
+    EXPECT_BAD_ARGUMENT(run({2, 1, 0, JL_BERNOULLI, 0, 0.0f, 0.0f}, w.get()), "got 0 and 2");
     EXPECT_BAD_ARGUMENT(run({2, 1, 3, JL_BERNOULLI, 0, 0.0f, 0.0f}, w.get()), "samples must divide rows");
     EXPECT_BAD_ARGUMENT(run({2, 1, 1, JL_BERNOULLI, 1, 0.0f, 0.0f}, w.get()), "no scale");
     EXPECT_BAD_ARGUMENT(run({2, 1, 1, 7, 0, 0.0f, 0.0f}, w.get()), "distribution 7");
     EXPECT_BAD_ARGUMENT(run({2, 1, 1, JL_BERNOULLI, 0, 0.0f, 0.0f}, {w.get().data, 4}), "4 bytes");
+    const jl_likelihood good = {2, 1, 1, JL_BERNOULLI, 0, 0.0f, 0.0f};
+    EXPECT_BAD_ARGUMENT(kernels().likelihood(&good, x.data(), nullptr, nullptr, nullptr, nullptr, nullptr,
+                                             nullptr, w.get(), stream()),
+                        "must not be null");
+    EXPECT_BAD_ARGUMENT(kernels().likelihood(nullptr, x.data(), x.data(), nullptr, nullptr, nullptr, nullptr,
+                                             nullptr, w.get(), stream()),
+                        "shape is null");
 }
 
 }  // namespace
