@@ -34,6 +34,7 @@ import org.openjdk.jmh.annotations.Warmup;
 @Fork(2)
 @Warmup(iterations = 3, time = 1)
 @Measurement(iterations = 5, time = 1)
+@SuppressWarnings("try") // a PointerScope frees what is made while it is open
 public class VaeStepPeer {
     private static final int REDUCE_SUM = 2;
 
