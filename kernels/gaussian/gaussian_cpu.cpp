@@ -88,6 +88,22 @@ Sums forward_row(const jl_gaussian& s, const float* mu, const float* log_var, co
     return {kl, eps_square, sum_log_var, z_square};
 }
 
+// One row of a tile: gradients from the sums over its samples. Scalars by value, or every store makes GCC load them again.
+template <bool kLive>
+void backward_row(const float* mu, const float* log_var, const float* live, const float* sum,
+                  const float* sum_eps, float* d_mu, float* d_log_var, int64_t width, float low, float high,
+                  float of_row, float total, float through_q) {
+#pragma omp simd
+    for (int64_t d = 0; d < width; ++d) {
+        const float raw = log_var[d];
+        const float sigma = fast_exp(0.5f * clamp_log_var(raw, low, high));
+        const float g = kLive ? of_row + total * live[d] : of_row + total;
+        const float gradient = log_var_gradient(g, sigma, sum_eps[d], through_q);
+        d_mu[d] = sum[d] + g * mu[d];
+        d_log_var[d] = raw < low || raw > high ? 0.0f : gradient;
+    }
+}
+
 // Column sums of the KL over all rows against their floors: kl_live, and the total they make.
 float free_bits_total(const jl_gaussian& s, const float* mu, const float* log_var, float* kl_live,
                       float* partial) {
@@ -237,24 +253,15 @@ jl_status gaussian_backward(const jl_gaussian* shape, const float* mu, const flo
             float through_q = 0.0f;
             for (int64_t i = 0; d_log_q != nullptr && i < s.samples; ++i)
                 through_q += d_log_q[row * s.samples + i];
-            const float* sum = d_sum + r * tile.width;
-            const float* sum_eps = d_eps + r * tile.width;
-            const auto finish = [&](auto live) {
-#pragma omp simd
-                for (int64_t d = 0; d < tile.width; ++d) {
-                    const float raw = log_var[at + d];
-                    const float v = clamp_log_var(raw, s.log_var_min, s.log_var_max);
-                    const float sigma = fast_exp(0.5f * v), g = of_row + total * live(d);
-                    const float gradient = log_var_gradient(g, sigma, sum_eps[d], through_q);
-                    if (d_mu != nullptr) d_mu[at + d] = sum[d] + g * mu[at + d];
-                    if (d_log_var != nullptr)
-                        d_log_var[at + d] = raw < s.log_var_min || raw > s.log_var_max ? 0.0f : gradient;
-                }
-            };
-            if (kl_live == nullptr)
-                finish([](int64_t) { return 1.0f; });
-            else
-                finish([=](int64_t d) { return kl_live[tile.column + d]; });
+            // What is not asked for is written over the sums, which are not needed any more.
+            float* sum = d_sum + r * tile.width;
+            float* sum_eps = d_eps + r * tile.width;
+            float* out_mu = d_mu == nullptr ? sum : d_mu + at;
+            float* out_log_var = d_log_var == nullptr ? sum_eps : d_log_var + at;
+            const float* live = kl_live == nullptr ? nullptr : kl_live + tile.column;
+            const auto finish = live == nullptr ? backward_row<false> : backward_row<true>;
+            finish(mu + at, log_var + at, live, sum, sum_eps, out_mu, out_log_var, tile.width, s.log_var_min,
+                   s.log_var_max, of_row, total, through_q);
         }
     });
     return JL_OK;
