@@ -2,10 +2,8 @@ package org.jlatent.bench;
 
 import java.util.concurrent.TimeUnit;
 import org.jlatent.Device;
+import org.jlatent.GaussianOps;
 import org.jlatent.Ops;
-import org.jlatent.Ops.GaussianGradients;
-import org.jlatent.Ops.GaussianOptions;
-import org.jlatent.Ops.GaussianResult;
 import org.jlatent.Posterior;
 import org.jlatent.Random;
 import org.jlatent.Scope;
@@ -72,9 +70,10 @@ public class GaussianBenchmark {
         device.close();
     }
 
-    private GaussianResult sample() {
+    private GaussianOps.Result sample() {
         step.clear();
-        return Ops.gaussianForward(step, posterior, GaussianOptions.plain(), random, null, null);
+        return GaussianOps.forward(
+                step, posterior, GaussianOps.Options.plain(), random, null, null);
     }
 
     @Benchmark
@@ -85,14 +84,14 @@ public class GaussianBenchmark {
     @Benchmark
     public Posterior forwardAndBackward() {
         sample();
-        return Ops.gaussianBackward(
+        return GaussianOps.backward(
                 step,
                 posterior,
-                GaussianOptions.plain(),
+                GaussianOps.Options.plain(),
                 random,
                 null,
                 null,
                 null,
-                new GaussianGradients(dz, null, dKl, null, null));
+                new GaussianOps.Gradients(dz, null, dKl, null, null));
     }
 }

@@ -3,9 +3,8 @@ package org.jlatent.models;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.jlatent.Activation;
+import org.jlatent.GaussianOps;
 import org.jlatent.Ops;
-import org.jlatent.Ops.GaussianOptions;
-import org.jlatent.Ops.GaussianResult;
 import org.jlatent.Posterior;
 import org.jlatent.Random;
 import org.jlatent.Scope;
@@ -35,7 +34,7 @@ public final class Vae extends Model {
     private final Random random;
     private final Sequential encoder;
     private final Sequential decoder;
-    private final GaussianOptions posterior;
+    private final GaussianOps.Options posterior;
 
     /**
      * @param init owns the parameters
@@ -62,7 +61,7 @@ public final class Vae extends Model {
                                 dims * config.likelihood().parametersPerValue(),
                                 config.activation()));
         posterior =
-                GaussianOptions.plain()
+                GaussianOps.Options.plain()
                         .withSite(NOISE)
                         .withSamples(config.samples())
                         .withFreeBits(config.freeBits());
@@ -112,7 +111,7 @@ public final class Vae extends Model {
         long batch = x.shape().get(0);
         Tensor klWeight = scope.scalar(config.beta() / batch);
         Tensor weight = scope.scalar(1.0f / (batch * config.samples()));
-        GaussianResult q =
+        GaussianOps.Result q =
                 new GaussianSample(random, posterior).forward(tape, encode(tape, x), klWeight);
         Likelihood.Loss reconstruction =
                 config.likelihood().loss(tape, decode(tape, q.z()), x, weight);

@@ -1,8 +1,6 @@
 package org.jlatent.models;
 
-import org.jlatent.Ops;
-import org.jlatent.Ops.GaussianOptions;
-import org.jlatent.Ops.GaussianResult;
+import org.jlatent.GaussianOps;
 import org.jlatent.Posterior;
 import org.jlatent.Random;
 import org.jlatent.Scope;
@@ -91,9 +89,12 @@ public record VaeEvaluation(
             Tensor x = scope.of(Shape.of(count, dims), pixels);
             Tape tape = Tape.inference(scope);
             Posterior q = vae.encode(tape, x);
-            GaussianOptions options =
-                    GaussianOptions.plain().withSamples(samples).withSite(SITE).withDensities(true);
-            GaussianResult r = Ops.gaussianForward(scope, q, options, random, null, null);
+            GaussianOps.Options options =
+                    GaussianOps.Options.plain()
+                            .withSamples(samples)
+                            .withSite(SITE)
+                            .withDensities(true);
+            GaussianOps.Result r = GaussianOps.forward(scope, q, options, random, null, null);
             Tensor rows =
                     vae.config().likelihood().loss(tape, vae.decode(tape, r.z()), x, null).rows();
             addBounds(

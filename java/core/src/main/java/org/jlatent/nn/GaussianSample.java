@@ -3,10 +3,7 @@ package org.jlatent.nn;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
-import org.jlatent.Ops;
-import org.jlatent.Ops.GaussianGradients;
-import org.jlatent.Ops.GaussianOptions;
-import org.jlatent.Ops.GaussianResult;
+import org.jlatent.GaussianOps;
 import org.jlatent.Posterior;
 import org.jlatent.Random;
 import org.jlatent.Tape;
@@ -19,22 +16,23 @@ import org.jlatent.Tensor;
  */
 public final class GaussianSample {
     private final Random random;
-    private final GaussianOptions options;
+    private final GaussianOps.Options options;
 
     /**
      * @param random must stay at the same step from a forward to its backward pass
      */
-    public GaussianSample(Random random, GaussianOptions options) {
+    public GaussianSample(Random random, GaussianOps.Options options) {
         this.random = random;
         this.options = options;
     }
 
     /**
      * @param klWeight one element that multiplies the total KL, or null for 1
-     * @return every field recorded on the tape; {@link GaussianResult} gives the shapes
+     * @return every field recorded on the tape; {@link GaussianOps.Result} gives the shapes
      */
-    public GaussianResult forward(Tape tape, Posterior q, Tensor klWeight) {
-        GaussianResult r = Ops.gaussianForward(tape.scope(), q, options, random, null, klWeight);
+    public GaussianOps.Result forward(Tape tape, Posterior q, Tensor klWeight) {
+        GaussianOps.Result r =
+                GaussianOps.forward(tape.scope(), q, options, random, null, klWeight);
         List<Tensor> outputs = new ArrayList<>(List.of(r.z(), r.klRows(), r.klTotal()));
         java.util.stream.Stream.of(r.logQ(), r.logP())
                 .filter(Objects::nonNull)
@@ -44,15 +42,15 @@ public final class GaussianSample {
                 q.tensors(),
                 outputs,
                 () -> {
-                    GaussianGradients d =
-                            new GaussianGradients(
+                    GaussianOps.Gradients d =
+                            new GaussianOps.Gradients(
                                     tape.gradient(r.z()),
                                     tape.gradient(r.klRows()),
                                     tape.gradient(r.klTotal()),
                                     r.logQ() == null ? null : tape.gradient(r.logQ()),
                                     r.logP() == null ? null : tape.gradient(r.logP()));
                     Posterior dq =
-                            Ops.gaussianBackward(
+                            GaussianOps.backward(
                                     tape.scope(),
                                     q,
                                     options,

@@ -1,10 +1,9 @@
 package org.jlatent.nn;
 
 import java.util.List;
+import org.jlatent.LikelihoodOps;
+import org.jlatent.LikelihoodOps.Distribution;
 import org.jlatent.Ops;
-import org.jlatent.Ops.Distribution;
-import org.jlatent.Ops.LikelihoodOptions;
-import org.jlatent.Ops.LikelihoodResult;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
 
@@ -20,33 +19,35 @@ public final class Likelihoods {
      * 2014, app. C.1].
      */
     public static Likelihood bernoulli() {
-        return new Fused("bernoulli", new LikelihoodOptions(Distribution.BERNOULLI, false, 0.0f));
+        return new Fused(
+                "bernoulli", new LikelihoodOps.Options(Distribution.BERNOULLI, false, 0.0f));
     }
 
     /** Normal pixels of one given variance. */
     public static Likelihood gaussian(double variance) {
         return new Fused(
                 "gaussian",
-                new LikelihoodOptions(Distribution.GAUSSIAN, false, logOf("variance", variance)));
+                new LikelihoodOps.Options(
+                        Distribution.GAUSSIAN, false, logOf("variance", variance)));
     }
 
     /** Normal pixels; the decoder gives each its log variance as well. */
     public static Likelihood gaussianLearned() {
         return new Fused(
-                "gaussian-learned", new LikelihoodOptions(Distribution.GAUSSIAN, true, 0.0f));
+                "gaussian-learned", new LikelihoodOps.Options(Distribution.GAUSSIAN, true, 0.0f));
     }
 
     /** Laplace pixels of one given scale b. */
     public static Likelihood laplace(double scale) {
         return new Fused(
                 "laplace",
-                new LikelihoodOptions(Distribution.LAPLACE, false, logOf("scale", scale)));
+                new LikelihoodOps.Options(Distribution.LAPLACE, false, logOf("scale", scale)));
     }
 
     /** Laplace pixels; the decoder gives each its log scale as well. */
     public static Likelihood laplaceLearned() {
         return new Fused(
-                "laplace-learned", new LikelihoodOptions(Distribution.LAPLACE, true, 0.0f));
+                "laplace-learned", new LikelihoodOps.Options(Distribution.LAPLACE, true, 0.0f));
     }
 
     private static float logOf(String name, double value) {
@@ -56,7 +57,7 @@ public final class Likelihoods {
         return (float) Math.log(value);
     }
 
-    private record Fused(String name, LikelihoodOptions options) implements Likelihood {
+    private record Fused(String name, LikelihoodOps.Options options) implements Likelihood {
 
         @Override
         public int parametersPerValue() {
@@ -66,8 +67,8 @@ public final class Likelihoods {
         @Override
         public Loss loss(Tape tape, Tensor parameters, Tensor x, Tensor weight) {
             boolean gradient = tape.tracks(parameters);
-            LikelihoodResult r =
-                    Ops.likelihood(tape.scope(), options, parameters, x, null, weight, gradient);
+            LikelihoodOps.Result r =
+                    LikelihoodOps.nll(tape.scope(), options, parameters, x, null, weight, gradient);
             tape.record(
                     name,
                     List.of(parameters),
@@ -86,7 +87,7 @@ public final class Likelihoods {
                             // only for losses built on rows
                             tape.accumulate(
                                     parameters,
-                                    Ops.likelihood(
+                                    LikelihoodOps.nll(
                                                     tape.scope(),
                                                     options,
                                                     parameters,

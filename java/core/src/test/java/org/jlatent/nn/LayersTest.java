@@ -8,10 +8,9 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jlatent.Activation;
 import org.jlatent.Device;
+import org.jlatent.GaussianOps;
 import org.jlatent.GradientCheck;
 import org.jlatent.Ops;
-import org.jlatent.Ops.GaussianOptions;
-import org.jlatent.Ops.GaussianResult;
 import org.jlatent.Posterior;
 import org.jlatent.Random;
 import org.jlatent.Scope;
@@ -111,8 +110,8 @@ final class LayersTest {
     @Test
     void gaussianSampleThroughEveryOutput() {
         Random random = new Random(scope, 5);
-        GaussianOptions options =
-                GaussianOptions.plain()
+        GaussianOps.Options options =
+                GaussianOps.Options.plain()
                         .withSamples(3)
                         .withFreeBits(0.05f)
                         .withLogVarRange(-0.9f, 0.95f)
@@ -138,7 +137,7 @@ final class LayersTest {
     }
 
     /** A loss that depends on every output of a gaussian sample. */
-    private Tensor everything(Tape tape, GaussianResult r) {
+    private Tensor everything(Tape tape, GaussianOps.Result r) {
         Tensor total = loss(tape, r.z());
         for (Tensor part : List.of(r.klRows(), r.logQ(), r.logP())) {
             Tensor rows = part.reshape(Shape.of(part.shape().elements(), 1));
@@ -235,17 +234,18 @@ final class LayersTest {
                         Likelihoods.bernoulli()
                                 .loss(Tape.inference(scope), input(3, 3), input(2, 3), null));
         assertThrows(IllegalArgumentException.class, () -> Likelihoods.gaussian(0));
-        assertThrows(IllegalArgumentException.class, () -> GaussianOptions.plain().withSamples(0));
+        assertThrows(
+                IllegalArgumentException.class, () -> GaussianOps.Options.plain().withSamples(0));
         assertThrows(
                 IllegalArgumentException.class,
-                () -> GaussianOptions.plain().withLogVarRange(2, 1));
+                () -> GaussianOps.Options.plain().withLogVarRange(2, 1));
         assertThrows(
                 IllegalArgumentException.class,
                 () ->
-                        Ops.gaussianForward(
+                        GaussianOps.forward(
                                 scope,
                                 Posterior.packed(input(2, 4)),
-                                GaussianOptions.plain(),
+                                GaussianOps.Options.plain(),
                                 null,
                                 null,
                                 null));

@@ -17,9 +17,7 @@ import jcuda.CudaException;
 import jcuda.runtime.JCuda;
 import org.jlatent.Device;
 import org.jlatent.DeviceException;
-import org.jlatent.Ops;
-import org.jlatent.Ops.GaussianOptions;
-import org.jlatent.Ops.GaussianResult;
+import org.jlatent.GaussianOps;
 import org.jlatent.Posterior;
 import org.jlatent.Random;
 import org.jlatent.Scope;
@@ -120,11 +118,11 @@ final class CudaTest {
                 logVar[i] = (float) Math.cos(i);
             }
             Tensor m = scope.of(shape, mu);
-            GaussianResult r =
-                    Ops.gaussianForward(
+            GaussianOps.Result r =
+                    GaussianOps.forward(
                             scope,
                             Posterior.of(m, scope.of(shape, logVar)),
-                            GaussianOptions.plain(),
+                            GaussianOps.Options.plain(),
                             new Random(scope, 7),
                             null,
                             null);

@@ -1,0 +1,49 @@
+package org.jlatent;
+
+import java.util.Arrays;
+import java.util.Objects;
+
+/** What the operations check before they trust: shapes and devices. */
+final class Checks {
+    private Checks() {}
+
+    static long address(Tensor tensor) {
+        return tensor == null ? 0 : tensor.address();
+    }
+
+    static long address(Random random) {
+        return random == null ? 0 : random.state().address();
+    }
+
+    static void require(String operation, String name, Tensor tensor, Shape expected) {
+        if (!tensor.shape().equals(expected)) {
+            throw new ShapeException(
+                    operation + ": " + name + " must be " + expected + ", got " + tensor.shape());
+        }
+    }
+
+    static void requireOptional(String operation, String name, Tensor tensor, Shape expected) {
+        if (tensor != null) {
+            require(operation, name, tensor, expected);
+        }
+    }
+
+    static void sameDevice(String operation, Scope scope, Tensor... tensors) {
+        Arrays.stream(tensors)
+                .filter(Objects::nonNull)
+                .filter(t -> t.device() != scope.device())
+                .findFirst()
+                .ifPresent(
+                        t -> {
+                            throw new ShapeException(
+                                    operation
+                                            + ": tensor "
+                                            + t.shape()
+                                            + " is on another device ("
+                                            + t.device()
+                                            + ") than the scope ("
+                                            + scope.device()
+                                            + ")");
+                        });
+    }
+}
