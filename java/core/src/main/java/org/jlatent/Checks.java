@@ -28,6 +28,18 @@ final class Checks {
         }
     }
 
+    /** All on the scope's device and f32; null is left out. */
+    static void floats(String operation, Scope scope, Tensor... tensors) {
+        sameDevice(operation, scope, tensors);
+        for (Tensor t : tensors) {
+            if (t != null && t.dtype() != DType.F32) {
+                throw new ShapeException(
+                        operation + " takes F32 tensors, got " + t.shape() + " of " + t.dtype());
+            }
+        }
+    }
+
+    /** All on the scope's device; null is left out. */
     static void sameDevice(String operation, Scope scope, Tensor... tensors) {
         Arrays.stream(tensors)
                 .filter(Objects::nonNull)

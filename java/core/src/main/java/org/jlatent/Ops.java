@@ -1,8 +1,8 @@
 package org.jlatent;
 
 import static org.jlatent.Checks.address;
+import static org.jlatent.Checks.floats;
 import static org.jlatent.Checks.require;
-import static org.jlatent.Checks.sameDevice;
 
 import org.jlatent.internal.Kernels;
 
@@ -55,7 +55,7 @@ public final class Ops {
         if (bias != null) {
             require("matmul", "bias", bias, Shape.of(n));
         }
-        sameDevice("matmul", scope, a, b, bias);
+        floats("matmul", scope, a, b, bias);
         Tensor out = scope.empty(Shape.of(m, n));
         scope.device()
                 .backend()
@@ -77,7 +77,7 @@ public final class Ops {
 
     /** {@code f(x)}, any shape. */
     public static Tensor activationForward(Scope scope, Activation activation, Tensor x) {
-        sameDevice("activation", scope, x);
+        floats("activation", scope, x);
         Tensor y = scope.empty(x.shape());
         Kernels.activationForward(
                 scope.device().backend(),
@@ -96,7 +96,7 @@ public final class Ops {
     public static Tensor activationBackward(
             Scope scope, Activation activation, Tensor saved, Tensor dy) {
         require("activation backward", "dy", dy, saved.shape());
-        sameDevice("activation backward", scope, saved, dy);
+        floats("activation backward", scope, saved, dy);
         Tensor dx = scope.empty(dy.shape());
         Kernels.activationBackward(
                 scope.device().backend(),
@@ -111,7 +111,7 @@ public final class Ops {
     /** {@code a + b}, shapes alike. */
     public static Tensor add(Scope scope, Tensor a, Tensor b) {
         require("add", "b", b, a.shape());
-        sameDevice("add", scope, a, b);
+        floats("add", scope, a, b);
         Tensor out = scope.empty(a.shape());
         Kernels.add(
                 scope.device().backend(),
@@ -125,7 +125,7 @@ public final class Ops {
     /** {@code factor x}, the factor a tensor of one element. */
     public static Tensor scale(Scope scope, Tensor x, Tensor factor) {
         require("scale", "factor", factor, Shape.of(1));
-        sameDevice("scale", scope, x, factor);
+        floats("scale", scope, x, factor);
         Tensor out = scope.empty(x.shape());
         Kernels.scale(
                 scope.device().backend(),
@@ -137,12 +137,15 @@ public final class Ops {
     }
 
     public static void fill(Tensor out, float value) {
+        if (out.dtype() != DType.F32) {
+            throw new ShapeException("fill takes F32 tensors, got " + out.dtype());
+        }
         Kernels.fill(out.device().backend(), out.address(), value, out.shape().elements());
     }
 
     /** Sum over all axes but the last: {@code [..., n]} to {@code [n]}. */
     public static Tensor sumRows(Scope scope, Tensor x) {
-        sameDevice("sumRows", scope, x);
+        floats("sumRows", scope, x);
         long columns = x.shape().get(-1);
         Tensor out = scope.empty(Shape.of(columns));
         Kernels.sumRows(
@@ -154,7 +157,7 @@ public final class Ops {
 
     /** Standard normals; the same for the same state, site and shape. */
     public static Tensor randomNormal(Scope scope, Shape shape, Random random, int site) {
-        sameDevice("randomNormal", scope, random.state());
+        floats("randomNormal", scope, random.state());
         Tensor out = scope.empty(shape);
         Kernels.randomNormal(
                 scope.device().backend(),
