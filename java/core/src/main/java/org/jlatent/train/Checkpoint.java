@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.zip.CRC32C;
 import org.jlatent.JlatentException;
 import org.jlatent.Tensor;
+import org.jlatent.data.ImageSet;
 import org.jlatent.internal.Version;
 import org.jlatent.io.Safetensors;
 import org.jlatent.models.Model;
@@ -68,6 +69,20 @@ public final class Checkpoint {
         /** Whether all steps are done. */
         public boolean finished() {
             return step >= steps;
+        }
+
+        /**
+         * @throws JlatentException unless a run of {@code total} steps can go on from here
+         */
+        public void checkLength(long total) {
+            if (step > total || (step == total && !finished())) {
+                throw new JlatentException(
+                        "the checkpoint stands at step "
+                                + step
+                                + ": "
+                                + total
+                                + " steps in all leave nothing to do; ask for more");
+            }
         }
     }
 
@@ -199,6 +214,39 @@ public final class Checkpoint {
     }
 
     // ---- going on ----
+
+    /**
+     * What has to be the same for a run to go on as it began.
+     *
+     * @param scheduleFactor what the schedule gives at the checkpoint's step: it is code, and known
+     *     by that only
+     */
+    static Map<String, String> settings(
+            ImageSet data,
+            ImageSet validation,
+            int batchSize,
+            long seed,
+            Adam.Options optimizer,
+            double scheduleFactor) {
+        Map<String, String> settings = new LinkedHashMap<>();
+        settings.put("data", describe(data));
+        settings.put("validation", validation == null ? "none" : describe(validation));
+        settings.put("batchSize", Integer.toString(batchSize));
+        settings.put("seed", Long.toString(seed));
+        settings.put("optimizer", optimizer.toString());
+        settings.put("schedule", Float.toString((float) scheduleFactor));
+        return settings;
+    }
+
+    private static String describe(ImageSet images) {
+        return images.size()
+                + " images of "
+                + images.height()
+                + "x"
+                + images.width()
+                + "x"
+                + images.channels();
+    }
 
     /**
      * Puts a model and its optimizer where they stood. Everything is checked before anything

@@ -2,7 +2,6 @@ package org.jlatent.train;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -137,6 +136,21 @@ public final class Trainer {
         stopping = true;
     }
 
+    /**
+     * Steps in all: as many as asked for, or as the epochs have.
+     *
+     * @throws IllegalStateException if there is no data yet
+     */
+    public long totalSteps() {
+        if (data == null) {
+            throw new IllegalStateException("there is no data to train on: call data(images)");
+        }
+        return steps > 0
+                ? steps
+                : Math.multiplyExact(
+                        (long) epochs, new Batches(data.size(), batchSize, seed).count());
+    }
+
     private static int positive(String name, int value) {
         if (value < 1) {
             throw new IllegalArgumentException(name + " must be at least 1, got " + value);
@@ -154,9 +168,7 @@ public final class Trainer {
      *     of this model, data and settings
      */
     public Progress train() {
-        if (data == null) {
-            throw new IllegalStateException("there is no data to train on: call data(images)");
-        }
+        totalSteps(); // complains where there is no data
         try (Scope owned = new Scope(device);
                 Scope scratch = new Scope(device)) {
             if (checkpoint != null) {
@@ -173,8 +185,7 @@ public final class Trainer {
         private final Adam adam;
         private final Scope scratch;
         private final Batches batches = new Batches(data.size(), batchSize, seed);
-        private final long total =
-                steps > 0 ? steps : Math.multiplyExact((long) epochs, batches.count());
+        private final long total = totalSteps();
         private final Means means = new Means();
         private final float[] full = new float[Math.multiplyExact(batchSize, data.dimensions())];
         private final List<Progress> history = new ArrayList<>();
@@ -254,14 +265,7 @@ public final class Trainer {
 
         private void restore() {
             Checkpoint.State state = resumed.state();
-            if (state.step() > total || (state.step() == total && !state.finished())) {
-                throw new JlatentException(
-                        "the checkpoint stands at step "
-                                + state.step()
-                                + ": "
-                                + total
-                                + " steps in all leave nothing to do; ask for more");
-            }
+            state.checkLength(total);
             resumed.restore(settings(state.step(), state.steps()), model, adam);
             epoch = state.epoch();
             next = state.batch();
@@ -272,27 +276,9 @@ public final class Trainer {
             history.addAll(state.history());
         }
 
-        /** What has to be the same for a run to go on as it began. */
         private Map<String, String> settings(long atStep, long ofSteps) {
-            Map<String, String> settings = new LinkedHashMap<>();
-            settings.put("data", describe(data));
-            settings.put("validation", validation == null ? "none" : describe(validation));
-            settings.put("batchSize", Integer.toString(batchSize));
-            settings.put("seed", Long.toString(seed));
-            settings.put("optimizer", optimizer.toString());
-            // A schedule is code: known by what it says here.
-            settings.put("schedule", Float.toString((float) schedule.factor(atStep, ofSteps)));
-            return settings;
-        }
-
-        private String describe(ImageSet images) {
-            return images.size()
-                    + " images of "
-                    + images.height()
-                    + "x"
-                    + images.width()
-                    + "x"
-                    + images.channels();
+            return Checkpoint.settings(
+                    data, validation, batchSize, seed, optimizer, schedule.factor(atStep, ofSteps));
         }
 
         private void step(int epoch, int[] indices) {

@@ -64,7 +64,7 @@ final class KillTest {
         int writing = 0;
         int starting = 0;
         for (int moment : moments) {
-            Process child = start(file, 2);
+            Process child = start(file, 1);
             if (random.nextInt(10) == 0) { // somewhere in its first steps
                 starting++;
                 child.waitFor(random.nextInt(400), TimeUnit.MILLISECONDS);
