@@ -33,8 +33,10 @@ const jl_kernels* table() {
         JL_ENTRY(add),
         JL_ENTRY(scale),
         JL_ENTRY(fill),
-        &sum_rows_workspace,
-        JL_ENTRY(sum_rows),
+        &sum_axis_workspace,
+        JL_ENTRY(sum_axis),
+        JL_ENTRY(multiply),
+        JL_ENTRY(copy_blocks),
     };
     return &kernels;
 }

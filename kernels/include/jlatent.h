@@ -153,9 +153,12 @@ typedef struct {
     jl_status (*add)(const float* a, const float* b, float* out, int64_t count, jl_stream stream);
     jl_status (*scale)(const float* x, const float* factor, float* out, int64_t count, jl_stream stream);
     jl_status (*fill)(float* out, float value, int64_t count, jl_stream stream);
-    size_t (*sum_rows_workspace)(int64_t rows, int64_t columns);
-    jl_status (*sum_rows)(const float* x, float* out, int64_t rows, int64_t columns, jl_workspace workspace,
-                          jl_stream stream);
+    size_t (*sum_axis_workspace)(int64_t outer, int64_t n, int64_t inner);
+    jl_status (*sum_axis)(const float* x, float* out, int64_t outer, int64_t n, int64_t inner,
+                          jl_workspace workspace, jl_stream stream);
+    jl_status (*multiply)(const float* a, const float* b, float* out, int64_t count, jl_stream stream);
+    jl_status (*copy_blocks)(const float* x, int64_t x_stride, float* out, int64_t out_stride, int64_t rows,
+                             int64_t columns, jl_stream stream);
 } jl_kernels;
 
 /* The table, or null when this machine can't run it (why: jl_open_error()). Never unloads, never fails twice

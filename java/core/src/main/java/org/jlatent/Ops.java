@@ -4,6 +4,7 @@ import static org.jlatent.Checks.address;
 import static org.jlatent.Checks.floats;
 import static org.jlatent.Checks.require;
 
+import org.jlatent.internal.ElementwiseKernels;
 import org.jlatent.internal.Kernels;
 
 /**
@@ -148,8 +149,8 @@ public final class Ops {
         floats("sumRows", scope, x);
         long columns = x.shape().get(-1);
         Tensor out = scope.empty(Shape.of(columns));
-        Kernels.sumRows(
-                scope.device().backend(), x.address(), out.address(), x.shape().rows(), columns);
+        ElementwiseKernels.sumAxis(
+                scope.device().backend(), x.address(), out.address(), 1, x.shape().rows(), columns);
         return out;
     }
 
