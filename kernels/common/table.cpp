@@ -2,10 +2,13 @@
 #include "table.h"
 
 #include "adam/adam.h"
+#include "dropout/dropout.h"
 #include "elementwise/elementwise.h"
 #include "gaussian/gaussian.h"
 #include "likelihood/likelihood.h"
 #include "random/random.h"
+#include "resample/resample.h"
+#include "softmax/softmax.h"
 #include "status.h"
 
 namespace jlatent::JL_TABLE {
@@ -37,6 +40,11 @@ const jl_kernels* table() {
         JL_ENTRY(sum_axis),
         JL_ENTRY(multiply),
         JL_ENTRY(copy_blocks),
+        JL_ENTRY(dropout),
+        JL_ENTRY(softmax_forward),
+        JL_ENTRY(softmax_backward),
+        JL_ENTRY(upsample_forward),
+        JL_ENTRY(upsample_backward),
     };
     return &kernels;
 }

@@ -107,6 +107,12 @@ typedef enum {
     JL_GELU = 7
 } jl_activation;
 
+/* ---- resample ---- */
+typedef struct {
+    int64_t images, height, width, channels; /* of the small image */
+    int64_t factor_y, factor_x;              /* >= 1 */
+} jl_upsample;
+
 /* A table of launchers. Grows only at its end: check struct_size before using an entry newer than your
  * header's floor. */
 typedef struct {
@@ -159,6 +165,20 @@ typedef struct {
     jl_status (*multiply)(const float* a, const float* b, float* out, int64_t count, jl_stream stream);
     jl_status (*copy_blocks)(const float* x, int64_t x_stride, float* out, int64_t out_stride, int64_t rows,
                              int64_t columns, jl_stream stream);
+
+    /* dropout.h */
+    jl_status (*dropout)(const float* x, float* y, int64_t count, const jl_random* random, uint32_t site,
+                         float drop, float scale, jl_stream stream);
+
+    /* softmax.h */
+    jl_status (*softmax_forward)(int32_t log, const float* x, float* y, int64_t rows, int64_t columns,
+                                 jl_stream stream);
+    jl_status (*softmax_backward)(int32_t log, const float* y, const float* dy, float* dx, int64_t rows,
+                                  int64_t columns, jl_stream stream);
+
+    /* resample.h */
+    jl_status (*upsample_forward)(const jl_upsample* shape, const float* x, float* y, jl_stream stream);
+    jl_status (*upsample_backward)(const jl_upsample* shape, const float* dy, float* dx, jl_stream stream);
 } jl_kernels;
 
 /* The table, or null when this machine can't run it (why: jl_open_error()). Never unloads, never fails twice
