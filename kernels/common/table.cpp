@@ -4,6 +4,7 @@
 #include "adam/adam.h"
 #include "dropout/dropout.h"
 #include "elementwise/elementwise.h"
+#include "embedding/embedding.h"
 #include "gaussian/gaussian.h"
 #include "likelihood/likelihood.h"
 #include "random/random.h"
@@ -45,6 +46,9 @@ const jl_kernels* table() {
         JL_ENTRY(softmax_backward),
         JL_ENTRY(upsample_forward),
         JL_ENTRY(upsample_backward),
+        JL_ENTRY(embedding_forward),
+        &embedding_workspace,
+        JL_ENTRY(embedding_backward),
     };
     return &kernels;
 }

@@ -107,6 +107,13 @@ typedef enum {
     JL_GELU = 7
 } jl_activation;
 
+/* ---- embedding ---- */
+typedef struct {
+    int64_t count; /* codes */
+    int64_t rows;  /* of the table */
+    int64_t dims;  /* values a row */
+} jl_embedding;
+
 /* ---- resample ---- */
 typedef struct {
     int64_t images, height, width, channels; /* of the small image */
@@ -179,6 +186,13 @@ typedef struct {
     /* resample.h */
     jl_status (*upsample_forward)(const jl_upsample* shape, const float* x, float* y, jl_stream stream);
     jl_status (*upsample_backward)(const jl_upsample* shape, const float* dy, float* dx, jl_stream stream);
+
+    /* embedding.h */
+    jl_status (*embedding_forward)(const jl_embedding* shape, const float* table, const int32_t* codes,
+                                   float* out, uint32_t* out_of_range, jl_stream stream);
+    size_t (*embedding_workspace)(const jl_embedding* shape);
+    jl_status (*embedding_backward)(const jl_embedding* shape, const int32_t* codes, const float* dy,
+                                    float* d_table, jl_workspace workspace, jl_stream stream);
 } jl_kernels;
 
 /* The table, or null when this machine can't run it (why: jl_open_error()). Never unloads, never fails twice
