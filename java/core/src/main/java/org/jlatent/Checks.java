@@ -61,6 +61,21 @@ final class Checks {
         }
     }
 
+    /** On the scope's device and i32. */
+    static void integers(String operation, String name, Scope scope, Tensor tensor) {
+        sameDevice(operation, scope, tensor);
+        if (tensor.dtype() != DType.I32) {
+            throw new ShapeException(
+                    operation
+                            + ": "
+                            + name
+                            + " must be I32, got "
+                            + tensor.shape()
+                            + " of "
+                            + tensor.dtype());
+        }
+    }
+
     /** All on the scope's device; null is left out. */
     static void sameDevice(String operation, Scope scope, Tensor... tensors) {
         Arrays.stream(tensors)

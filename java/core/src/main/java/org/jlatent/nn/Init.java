@@ -33,6 +33,15 @@ public final class Init {
         return scope.of(shape, values);
     }
 
+    /** Normal with mean 0. */
+    public Tensor normal(Shape shape, double standardDeviation) {
+        float[] values = new float[Math.toIntExact(shape.elements())];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = (float) (random.nextGaussian() * standardDeviation);
+        }
+        return scope.of(shape, values);
+    }
+
     /** Uniform with bound sqrt(6 / (fanIn + fanOut)) [Glorot, Bengio 2010, eq. 16]. */
     public Tensor glorot(Shape shape, long fanIn, long fanOut) {
         return uniform(shape, Math.sqrt(6.0 / (fanIn + fanOut)));
