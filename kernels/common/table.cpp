@@ -5,6 +5,7 @@
 #include "elementwise/elementwise.h"
 #include "gaussian/gaussian.h"
 #include "likelihood/likelihood.h"
+#include "norm/norm.h"
 #include "random/random.h"
 #include "status.h"
 
@@ -35,6 +36,10 @@ const jl_kernels* table() {
         JL_ENTRY(fill),
         &sum_rows_workspace,
         JL_ENTRY(sum_rows),
+        &norm_workspace,
+        JL_ENTRY(norm_forward),
+        JL_ENTRY(norm_inference),
+        JL_ENTRY(norm_backward),
     };
     return &kernels;
 }
