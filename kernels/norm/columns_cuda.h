@@ -76,16 +76,22 @@ __device__ inline Quad load_parameter(const float* p, int64_t i, int count, floa
 
 // Statistics of a thread's four columns.
 struct Columns {
+    int64_t group[4];  // 0 past the last column
     Quad mean, rest, scale;
-    __device__ Columns(const jl_norm& s, const float* statistics, int64_t outer, int64_t column, int count)
-        : mean(kZero), rest(kZero), scale(kZero) {
+    __device__ Columns(const jl_norm& s, int64_t column, int count)
+        : group(), mean(kZero), rest(kZero), scale(kZero) {
         JL_UNROLL
         for (int k = 0; k < 4; ++k)
-            if (k < count) {
-                const Statistics of = load_statistics(statistics, s.outer * s.groups,
-                                                      outer * s.groups + (column + k) / s.channels);
-                mean.v[k] = of.mean, rest.v[k] = of.rest, scale.v[k] = of.scale;
-            }
+            if (k < count) group[k] = (column + k) / s.channels;
+    }
+    __device__ void load(const jl_norm& s, const float* statistics, int64_t outer) {
+        Statistics of = load_statistics(statistics, s.outer * s.groups, outer * s.groups + group[0]);
+        JL_UNROLL
+        for (int k = 0; k < 4; ++k) {
+            if (k > 0 && group[k] != group[k - 1])
+                of = load_statistics(statistics, s.outer * s.groups, outer * s.groups + group[k]);
+            mean.v[k] = of.mean, rest.v[k] = of.rest, scale.v[k] = of.scale;
+        }
     }
     __device__ float normalized(float x, int k) const { return (x - mean.v[k] - rest.v[k]) * scale.v[k]; }
 };
@@ -221,7 +227,8 @@ __global__ void __launch_bounds__(kBlock)
                      const float* __restrict__ beta, const float* __restrict__ statistics,
                      float* __restrict__ y) {
     const Place p(t);
-    const Columns of(s, statistics, p.outer, p.column, p.count);
+    Columns of(s, p.column, p.count);
+    of.load(s, statistics, p.outer);
     const Quad by = load_parameter(gamma, p.column, p.count, 1.0f);
     const Quad shift = load_parameter(beta, p.column, p.count, 0.0f);
     for (int64_t r = p.row; r < p.row_end; r += p.step) {
@@ -262,7 +269,8 @@ __global__ void __launch_bounds__(kBlock)
                          const float* __restrict__ statistics, const float* __restrict__ dy,
                          float* __restrict__ partial) {
     const Place p(t);
-    Columns of(s, statistics, kAcross ? 0 : p.outer, p.column, kAcross ? 0 : p.count);
+    Columns of(s, p.column, p.count);
+    if (!kAcross) of.load(s, statistics, p.outer);
     Quad scaled = kZero, plain = kZero;
     for (int64_t r = p.row; r < p.row_end; r += kAtOnce * p.step) {
         Quad v[kAtOnce], d[kAtOnce];
@@ -276,7 +284,8 @@ __global__ void __launch_bounds__(kBlock)
         JL_UNROLL
         for (int u = 0; u < kAtOnce; ++u) {
             if (r + u * p.step >= p.row_end) break;  // 0 of a row that is not there, times a NaN
-            if (kAcross) of = Columns(s, statistics, (r + u * p.step) / s.spatial, p.column, p.count);
+            if (kAcross)
+                of.load(s, statistics, s.spatial == 1 ? r + u * p.step : (r + u * p.step) / s.spatial);
             JL_UNROLL
             for (int k = 0; k < 4; ++k) {
                 scaled.v[k] += d[u].v[k] * of.normalized(v[u].v[k], k);
@@ -322,13 +331,14 @@ __global__ void __launch_bounds__(kBlock)
                     const float* __restrict__ statistics, const float* __restrict__ means,
                     const float* __restrict__ dy, float* __restrict__ dx) {
     const Place p(t);
-    const Columns of(s, statistics, p.outer, p.column, p.count);
+    Columns of(s, p.column, p.count);
+    of.load(s, statistics, p.outer);
     const Quad by = load_parameter(gamma, p.column, p.count, 1.0f);
     Quad scaled = kZero, plain = kZero;
     JL_UNROLL
     for (int k = 0; k < 4; ++k)
         if (k < p.count) {
-            const float* mean = means + 2 * (p.outer * s.groups + (p.column + k) / s.channels);
+            const float* mean = means + 2 * (p.outer * s.groups + of.group[k]);
             scaled.v[k] = mean[0], plain.v[k] = mean[1];
         }
     for (int64_t r = p.row; r < p.row_end; r += p.step) {

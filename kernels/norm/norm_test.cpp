@@ -191,15 +191,15 @@ TEST_P(NormTest, InferenceEqualsTheReference) {
 
 INSTANTIATE_TEST_SUITE_P(Cases, NormTest,
                          testing::Values(Case{"layer", 37, 1, 1, 65, 0.3f, 1.0f, true, false},
-                                         Case{"layer-4", 128, 1, 1, 512, -2.0f, 0.5f, true, false},
+                                         Case{"layer-4", 65, 1, 1, 256, -2.0f, 0.5f, true, false},
                                          Case{"layer-plain", 5, 1, 1, 128, 0.0f, 1.0f, false, false},
-                                         Case{"layer-long", 3, 1, 1, 5003, 1.0f, 1.0f, true, false},
+                                         Case{"layer-long", 2, 1, 1, 5003, 1.0f, 1.0f, true, false},
                                          Case{"layer-many", 1031, 1, 1, 17, 1.0f, 1.0f, true, true},
                                          Case{"one-value", 7, 1, 3, 1, 1.0f, 1.0f, true, true},
                                          Case{"one", 1, 1, 1, 1, 1.0f, 1.0f, true, true},
                                          Case{"group-few-rows", 5, 7, 3, 33, 1.0f, 2.0f, true, false},
                                          Case{"group", 3, 67, 4, 8, 0.5f, 2.0f, true, false},
-                                         Case{"group-odd", 17, 131, 3, 11, 0.5f, 2.0f, true, true},
+                                         Case{"group-odd", 17, 67, 3, 11, 0.5f, 2.0f, true, true},
                                          Case{"group-plain", 2, 257, 1, 37, 0.5f, 2.0f, false, false},
                                          Case{"group-wide", 2, 9, 2, 300, 0.5f, 2.0f, true, false},
                                          Case{"instance", 4, 65, 19, 1, -1.0f, 0.1f, true, false},
@@ -218,9 +218,9 @@ INSTANTIATE_TEST_SUITE_P(Cases, NormTest,
 // A mean a million deviations away; what f32 keeps of x is exact for the reference too.
 TEST(Norm, LargeMeansCostNoDigits) {
     for (const Case& c : {Case{"layer", 9, 1, 1, 777, 1e4f, 1e-2f, true, false},
-                          Case{"layer-long", 2, 1, 1, 3001, 1e4f, 1e-2f, true, false},
+                          Case{"layer-long", 2, 1, 1, 2111, 1e4f, 1e-2f, true, false},
                           Case{"group", 3, 150, 4, 6, 1e4f, 1e-2f, true, false},
-                          Case{"batch", 1, 3001, 7, 1, -1e4f, 1e-2f, true, true}}) {
+                          Case{"batch", 1, 1201, 7, 1, -1e4f, 1e-2f, true, true}}) {
         SCOPED_TRACE(c.name);
         Arrays a(c, Arrays::normals(c));
         const Reference r = forward(c, doubles(a.x), doubles(a.gamma), doubles(a.beta));
