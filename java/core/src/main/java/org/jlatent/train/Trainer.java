@@ -9,8 +9,10 @@ import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
+import org.jlatent.data.Augmentation;
 import org.jlatent.data.Batches;
 import org.jlatent.data.ImageSet;
+import org.jlatent.data.Loader;
 import org.jlatent.models.Model;
 import org.jlatent.models.Model.Objective;
 
@@ -28,6 +30,7 @@ public final class Trainer {
     private final List<Callback> callbacks = new ArrayList<>();
     private ImageSet data;
     private ImageSet validation;
+    private Augmentation augmentation = Augmentation.NONE;
     private int batchSize = 128;
     private long steps;
     private int epochs = 10;
@@ -46,6 +49,12 @@ public final class Trainer {
 
     public Trainer data(ImageSet images) {
         this.data = images;
+        return this;
+    }
+
+    /** Random changes to the training images; none by default. */
+    public Trainer augmentation(Augmentation changes) {
+        this.augmentation = changes;
         return this;
     }
 
@@ -73,7 +82,7 @@ public final class Trainer {
         return this;
     }
 
-    /** Of the order of the images. */
+    /** Of the order of the images and of their random changes. */
     public Trainer seed(long value) {
         this.seed = value;
         return this;
@@ -113,20 +122,21 @@ public final class Trainer {
             throw new IllegalStateException("there is no data to train on: call data(images)");
         }
         try (Scope owned = new Scope(device);
-                Scope scratch = new Scope(device)) {
-            return new Run(new Adam(owned, model.parameters(), optimizer), scratch).run();
+                Scope scratch = new Scope(device);
+                Run run = new Run(new Adam(owned, model.parameters(), optimizer), scratch)) {
+            return run.run();
         }
     }
 
     /** One call of {@link #train}. */
-    private final class Run {
+    private final class Run implements AutoCloseable {
         private final Adam adam;
         private final Scope scratch;
         private final Batches batches = new Batches(data.size(), batchSize, seed);
         private final long total =
                 steps > 0 ? steps : Math.multiplyExact((long) epochs, batches.count());
         private final Means means = new Means();
-        private final float[] full = new float[Math.multiplyExact(batchSize, data.dimensions())];
+        private Loader loader; // from the first step on, wherever that is
         private long step;
         private long images;
         private long nanoseconds;
@@ -142,7 +152,7 @@ public final class Trainer {
             for (int epoch = 1; step < total; epoch++) {
                 means.clear();
                 for (int i = 0; i < batches.count() && step < total; i++) {
-                    step(epoch, batches.batch(epoch, i));
+                    step(epoch, i);
                 }
                 checkParameters();
                 progress = progress(epoch, means.get(), validate());
@@ -153,12 +163,24 @@ public final class Trainer {
             return progress;
         }
 
-        private void step(int epoch, int[] indices) {
+        @Override
+        public void close() {
+            if (loader != null) {
+                loader.close();
+            }
+        }
+
+        private void step(int epoch, int index) {
+            if (loader == null) {
+                loader = new Loader(data, batches, augmentation, seed, epoch, index);
+            }
             long start = System.nanoTime();
             scratch.clear();
             Tape tape = new Tape(scratch);
             model.watch(tape);
-            Tensor x = batch(data, indices);
+            Loader.Batch batch = loader.next();
+            int[] indices = batch.indices();
+            Tensor x = scratch.of(Shape.of(indices.length, data.dimensions()), batch.values());
             Objective objective = model.objective(tape, x);
             if (!Float.isFinite(objective.loss().item())) {
                 throw new TrainingException(
@@ -216,7 +238,7 @@ public final class Trainer {
 
         private Tensor batch(ImageSet images, int[] indices) {
             int dims = images.dimensions();
-            float[] values = indices.length == batchSize ? full : new float[indices.length * dims];
+            float[] values = new float[indices.length * dims];
             for (int i = 0; i < indices.length; i++) {
                 images.read(indices[i], values, i * dims);
             }
