@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.jlatent.JlatentException;
 import org.jlatent.io.Npy;
@@ -228,7 +229,7 @@ public final class Datasets {
         return new StoredImages(name, shape[1], shape[2], channels, rows, null);
     }
 
-    private static Splits lastTenth(Path file, ImageSet all) {
+    private static Splits lastTenth(Path file, StoredImages all) {
         int test = Math.max(1, all.size() / HELD_OUT);
         if (all.size() <= test) {
             throw new DataException(
@@ -237,9 +238,10 @@ public final class Datasets {
                             + all.size()
                             + " image; at least 2 are needed to train and test");
         }
+        int[] order = IntStream.range(0, all.size()).toArray();
         return new Splits(
-                all.range(0, all.size() - test),
+                all.pick(order, 0, all.size() - test),
                 Optional.empty(),
-                all.range(all.size() - test, all.size()));
+                all.pick(order, all.size() - test, all.size()));
     }
 }

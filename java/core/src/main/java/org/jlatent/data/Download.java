@@ -132,7 +132,9 @@ final class Download {
 
     private static void delete(Path temporary) {
         try {
-            Files.deleteIfExists(temporary);
+            if (Files.exists(temporary)) {
+                Files.delete(temporary);
+            }
         } catch (IOException e) {
             LOG.log(System.Logger.Level.WARNING, "left behind " + temporary, e);
         }

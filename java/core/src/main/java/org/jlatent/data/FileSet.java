@@ -94,7 +94,7 @@ final class FileSet {
      * @throws DataException as {@link #open}
      */
     static StoredImages openAll(String name, Path source, DataOptions options) {
-        List<Item> items = withoutCommonFolder(new FileSet(source, options).decode());
+        List<Item> items = new FileSet(source, options).decode();
         checkAlike(items);
         checkKind(name, items.get(0), options);
         return set(name, items, labels(items.stream()));

@@ -1,6 +1,7 @@
 package org.jlatent.data;
 
 import java.net.URI;
+import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -137,13 +138,25 @@ record NamedSet(String name, List<String> folders, String address, List<Remote> 
                                     : "JLATENT_DATA is " + places.data + ", which holds no folder ")
                             + name);
         }
-        String base = System.getProperty(ADDRESS_PROPERTY + name, address);
         List<Remote> missing =
                 files.stream().filter(f -> !Files.exists(cached.resolve(f.file))).toList();
         for (Remote remote : missing) {
-            Download.fetch(
-                    URI.create(base).resolve(remote.file), cached.resolve(remote.file), remote.md5);
+            Download.fetch(address(remote.file), cached.resolve(remote.file), remote.md5);
         }
         return cached;
+    }
+
+    private URI address(String file) {
+        String property = ADDRESS_PROPERTY + name;
+        String base = System.getProperty(property, address);
+        try {
+            URI uri = new URI(base).resolve(file);
+            if (uri.getHost() != null) {
+                return uri;
+            }
+        } catch (URISyntaxException e) {
+            // said below
+        }
+        throw new DataException("the system property " + property + " is no address: " + base);
     }
 }

@@ -11,6 +11,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import java.util.zip.GZIPInputStream;
 
@@ -44,10 +45,11 @@ final class Omniglot {
         for (int i = 0; i < train.size(); i++) {
             classes = Math.max(classes, 1 + train.label(i).orElse(-1));
         }
-        int[] labels = test.labels() == null ? null : test.labels().clone();
-        for (int i = 0; labels != null && i < labels.length; i++) {
-            labels[i] += classes; // other characters than those of the background set
-        }
+        int first = classes; // other characters than those of the background set
+        int[] labels =
+                test.labels() == null
+                        ? null
+                        : IntStream.of(test.labels()).map(c -> c < 0 ? c : first + c).toArray();
         return new Splits(train.inverted(), Optional.empty(), test.withLabels(labels).inverted());
     }
 
