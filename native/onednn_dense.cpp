@@ -7,6 +7,7 @@
 
 #include "dense.h"
 #include "status.h"
+#include "team.h"
 
 namespace jlatent {
 namespace {
@@ -22,16 +23,17 @@ struct Key {
     int64_t m, n, k;
     bool transpose_a, transpose_b, bias;
     int32_t activation;
+    int threads;  // that the product is blocked for
     bool operator==(const Key& o) const {
-        return std::tie(m, n, k, transpose_a, transpose_b, bias, activation) ==
-               std::tie(o.m, o.n, o.k, o.transpose_a, o.transpose_b, o.bias, o.activation);
+        return std::tie(m, n, k, transpose_a, transpose_b, bias, activation, threads) ==
+               std::tie(o.m, o.n, o.k, o.transpose_a, o.transpose_b, o.bias, o.activation, o.threads);
     }
 };
 
 struct KeyHash {
     size_t operator()(const Key& key) const {
         size_t h = 0;
-        for (const int64_t part : {key.m, key.n, key.k,
+        for (const int64_t part : {key.m, key.n, key.k, static_cast<int64_t>(key.threads),
                                    static_cast<int64_t>(key.transpose_a | key.transpose_b << 1 |
                                                         key.bias << 2 | key.activation << 3)})
             h = (h ^ static_cast<size_t>(part)) * 0x9E3779B97F4A7C15ull;
@@ -63,7 +65,8 @@ void append_activation(dnnl::post_ops& ops, int32_t activation) {
     }
 }
 
-// A product made ready: making one costs tens of microseconds, so each thread keeps those it has used.
+// A product made ready: making one costs tens of microseconds, so each thread that runs
+// products keeps those it has used.
 class Product {
   public:
     explicit Product(const Key& key)
@@ -116,16 +119,23 @@ jl_status matmul(const jl_matmul* shape, const float* a, const float* b, const f
                static_cast<long long>(shape->k));
     if (shape->m == 0 || shape->n == 0) return JL_OK;
     JL_REQUIRE(a != nullptr && b != nullptr && out != nullptr, "matmul: a matrix is null");
-    static thread_local std::unordered_map<Key, Product, KeyHash> products;
-    const Key key = {
-        shape->m,        shape->n,         shape->k, shape->transpose_a != 0, shape->transpose_b != 0,
-        bias != nullptr, shape->activation};
-    auto found = products.find(key);
-    if (found == products.end()) {
-        if (products.size() >= kMostProducts) products.clear();
-        found = products.try_emplace(key, key).first;
-    }
-    found->second.run(a, b, bias, out);
+    in_team([=] {
+        static thread_local std::unordered_map<Key, Product, KeyHash> products;
+        const Key key = {shape->m,
+                         shape->n,
+                         shape->k,
+                         shape->transpose_a != 0,
+                         shape->transpose_b != 0,
+                         bias != nullptr,
+                         shape->activation,
+                         omp_get_max_threads()};
+        auto found = products.find(key);
+        if (found == products.end()) {
+            if (products.size() >= kMostProducts) products.clear();
+            found = products.try_emplace(key, key).first;
+        }
+        found->second.run(a, b, bias, out);
+    });
     return JL_OK;
 }
 
