@@ -12,7 +12,10 @@
 namespace jlatent {
 namespace {
 
-// The thread that runs the regions of all threads but the owner, in the order they come.
+// A main thread and a few workers: most programs never need the executor, which costs a thread switch each way.
+constexpr int kMostOwners = 4;
+
+// The thread that runs the regions of all threads but the owners, in the order they come.
 class Executor {
   public:
     void run(void (*region)(void*), void* context) {
@@ -54,14 +57,14 @@ class Executor {
     bool started_ = false;
 };
 
-std::atomic<bool> owned{false};     // some thread runs its regions itself
+std::atomic<int> owners{0};         // threads that run their regions themselves
 Executor* executor = new Executor;  // never deleted: its thread lives until the process ends
 
 // Given up when the thread ends: libgomp ends its pool then as well.
 struct Ownership {
     bool mine = false;
     ~Ownership() {
-        if (mine) owned = false;
+        if (mine) --owners;
     }
 };
 thread_local Ownership ownership;
@@ -92,7 +95,7 @@ void Executor::serve() {
 // A forked child has neither the executor's thread nor those of the pools: a new executor takes all regions.
 void after_fork() {
     ownership.mine = false;
-    owned = true;
+    owners = kMostOwners;
     executor = new Executor;
 }
 
@@ -100,8 +103,10 @@ bool owns_a_pool() {
     if (ownership.mine) return true;
     static const int registered = pthread_atfork(nullptr, nullptr, after_fork);  // before there is a pool
     (void)registered;
-    bool nobody = false;
-    return ownership.mine = owned.compare_exchange_strong(nobody, true);
+    int others = owners;
+    while (others < kMostOwners)
+        if (owners.compare_exchange_weak(others, others + 1)) return ownership.mine = true;
+    return false;
 }
 
 }  // namespace

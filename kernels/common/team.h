@@ -1,7 +1,7 @@
 // Where parallel regions run. libgomp keeps a pool of threads for every thread that ever opened a region, so
-// a program with 64 threads would pay for 64 pools. Here there are two at most: one thread of the program owns
-// the first and runs its regions itself; the regions of all others go, one after the other, to one thread
-// that owns the second.
+// a program with 64 threads would pay for 64 pools. Here there are five at most: four threads, the first to
+// come, run their regions themselves; the regions of all others go, one after the other, to one thread for
+// them all. The place is free again when a thread ends.
 #pragma once
 
 namespace jlatent {
