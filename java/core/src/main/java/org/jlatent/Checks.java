@@ -1,8 +1,5 @@
 package org.jlatent;
 
-import java.util.Arrays;
-import java.util.Objects;
-
 /** What the operations check before they trust: shapes and devices. */
 final class Checks {
     private Checks() {}
@@ -39,23 +36,29 @@ final class Checks {
         }
     }
 
-    /** All on the scope's device; null is left out. */
+    /**
+     * All on the scope's device; null is left out. The scope keeps the memory of wrapped ones: the
+     * caller may drop them before the work is done.
+     */
     static void sameDevice(String operation, Scope scope, Tensor... tensors) {
-        Arrays.stream(tensors)
-                .filter(Objects::nonNull)
-                .filter(t -> t.device() != scope.device())
-                .findFirst()
-                .ifPresent(
-                        t -> {
-                            throw new ShapeException(
-                                    operation
-                                            + ": tensor "
-                                            + t.shape()
-                                            + " is on another device ("
-                                            + t.device()
-                                            + ") than the scope ("
-                                            + scope.device()
-                                            + ")");
-                        });
+        for (Tensor t : tensors) {
+            if (t == null) {
+                continue;
+            }
+            if (t.device() != scope.device()) {
+                throw new ShapeException(
+                        operation
+                                + ": tensor "
+                                + t.shape()
+                                + " is on another device ("
+                                + t.device()
+                                + ") than the scope ("
+                                + scope.device()
+                                + ")");
+            }
+            if (t.keepAlive() != null) {
+                scope.hold(t.keepAlive());
+            }
+        }
     }
 }

@@ -166,6 +166,7 @@ public final class GaussianOps {
         requireOptional("gaussian backward", "dLogQ", d.dLogQ, perSample);
         requireOptional("gaussian backward", "dLogP", d.dLogP, perSample);
         requireOptional("gaussian backward", "klLive", klLive, Shape.of(q.dims()));
+        floats("gaussian backward", scope, d.dz, d.dKlRows, d.dKlTotal, d.dLogQ, d.dLogP, klLive);
         Posterior gradient = q.emptyLike(scope);
         Kernels.gaussianBackward(
                 scope.device().backend(),

@@ -25,11 +25,17 @@ public interface Backend extends AutoCloseable {
 
     void copyIn(byte[] source, long address);
 
+    /** From host memory at {@code source}. */
+    void copyIn(long source, long address, long bytes);
+
     /** Waits for the work queued before it. */
     void copyOut(long address, float[] destination, int offset, int count);
 
     /** Waits for the work queued before it. */
     void copyOut(long address, byte[] destination);
+
+    /** To host memory at {@code destination}. Waits for the work queued before it. */
+    void copyOut(long address, long destination, long bytes);
 
     /** Address of the table of launchers, {@code jl_kernels}. */
     long kernels();
