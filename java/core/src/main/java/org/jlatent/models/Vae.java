@@ -78,6 +78,7 @@ public final class Vae extends Model {
         return new Sequential(layers);
     }
 
+    /** What the model was made from. */
     public VaeConfig config() {
         return config;
     }

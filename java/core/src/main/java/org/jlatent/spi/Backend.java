@@ -17,24 +17,34 @@ public interface Backend extends AutoCloseable {
      */
     long allocate(long bytes);
 
+    /** Returns what {@link #allocate} gave; 0 is nothing. */
     void free(long address);
 
+    /** Sets {@code bytes} bytes at {@code address} to 0. */
     void zero(long address, long bytes);
 
+    /** Copies {@code count} values from {@code source[offset]} on to {@code address}. */
     void copyIn(float[] source, int offset, long address, int count);
 
+    /** Copies all of {@code source} to {@code address}. */
     void copyIn(byte[] source, long address);
 
-    /** From host memory at {@code source}. */
+    /** Copies {@code bytes} bytes of host memory at {@code source} to {@code address}. */
     void copyIn(long source, long address, long bytes);
 
-    /** Waits for the work queued before it. */
+    /**
+     * Copies {@code count} values at {@code address} to {@code destination[offset]} and on. Waits
+     * for the work queued before it.
+     */
     void copyOut(long address, float[] destination, int offset, int count);
 
-    /** Waits for the work queued before it. */
+    /** Fills {@code destination} from {@code address}. Waits for the work queued before it. */
     void copyOut(long address, byte[] destination);
 
-    /** To host memory at {@code destination}. Waits for the work queued before it. */
+    /**
+     * Copies {@code bytes} bytes at {@code address} to host memory at {@code destination}. Waits
+     * for the work queued before it.
+     */
     void copyOut(long address, long destination, long bytes);
 
     /** Address of the table of launchers, {@code jl_kernels}. */
@@ -64,6 +74,7 @@ public interface Backend extends AutoCloseable {
             long bias,
             long out);
 
+    /** Frees what is the backend's own. The memory it gave is returned by then. */
     @Override
     void close();
 }
