@@ -172,11 +172,12 @@ public final class Ops {
         return out;
     }
 
+    /** Sets every element of an f32 tensor to {@code value}. */
     public static void fill(Tensor out, float value) {
         if (out.dtype() != DType.F32) {
             throw new ShapeException("fill takes F32 tensors, got " + out.dtype());
         }
-        Kernels.fill(out.device().backend(), out.address(), value, out.shape().elements());
+        out.use(a -> Kernels.fill(out.device().backend(), a, value, out.shape().elements()));
     }
 
     // ---- sums ----

@@ -61,6 +61,7 @@ public final class Vae extends LatentModel {
                         .withFreeBits(config.freeBits());
     }
 
+    /** What the model was made from. */
     public VaeConfig config() {
         return config;
     }
