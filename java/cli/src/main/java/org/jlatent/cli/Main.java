@@ -6,6 +6,7 @@ import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import org.jlatent.JlatentException;
+import org.jlatent.internal.Version;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Help.Ansi;
@@ -14,7 +15,7 @@ import picocli.CommandLine.Help.Ansi;
 @Command(
         name = "jlatent",
         mixinStandardHelpOptions = true,
-        version = "jlatent 0.1.0",
+        version = "jlatent " + Version.TEXT,
         description = "Trains and uses latent-variable image models.",
         subcommands = {
             TrainCommand.class,

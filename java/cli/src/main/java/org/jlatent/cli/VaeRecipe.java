@@ -63,6 +63,12 @@ final class VaeRecipe {
     private static final Settings.Key<Float> CLIP =
             Settings.number(
                     "clip", "0", 0, 1e9, "largest global norm of the gradient; 0: no limit");
+    static final Settings.Key<Integer> CHECKPOINT_EVERY =
+            Settings.integer(
+                    "checkpoint.every",
+                    1000,
+                    0,
+                    "steps between checkpoints; there is one after every epoch too; 0: only those");
 
     static final List<Settings.Key<?>> KEYS =
             Stream.<Settings.Key<?>>of(
@@ -79,7 +85,8 @@ final class VaeRecipe {
                             SCHEDULE,
                             WARMUP,
                             WEIGHT_DECAY,
-                            CLIP)
+                            CLIP,
+                            CHECKPOINT_EVERY)
                     .toList();
 
     private VaeRecipe() {}

@@ -187,7 +187,34 @@ public final class Adam {
     }
 
     private int word(int index) {
-        return Float.floatToRawIntBits(state.toFloatArray()[index]);
+        return ByteBuffer.wrap(words())
+                .order(ByteOrder.LITTLE_ENDIAN)
+                .getInt(index * Integer.BYTES);
+    }
+
+    /** The jl_adam_state, byte for byte. Waits for the device. */
+    byte[] words() {
+        byte[] bytes = new byte[STATE_WORDS * Integer.BYTES];
+        state.device().backend().copyOut(state.address(), bytes);
+        return bytes;
+    }
+
+    /** Takes over what {@link #words} gave. */
+    void setWords(byte[] bytes) {
+        state.device().backend().copyIn(bytes, state.address());
+    }
+
+    /** Moments and averages: {@code first.NAME}, {@code second.NAME}, {@code average.NAME}. */
+    Map<String, Tensor> tensors() {
+        Map<String, Tensor> all = new LinkedHashMap<>();
+        for (Slot slot : slots) {
+            all.put("first." + slot.name, slot.first);
+            all.put("second." + slot.name, slot.second);
+            if (slot.average != null) {
+                all.put("average." + slot.name, slot.average);
+            }
+        }
+        return all;
     }
 
     /** The moving averages of the weights by parameter name; empty when none are kept. */

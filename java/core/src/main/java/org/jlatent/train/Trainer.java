@@ -1,10 +1,12 @@
 package org.jlatent.train;
 
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.jlatent.Device;
+import org.jlatent.JlatentException;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tape;
@@ -13,12 +15,13 @@ import org.jlatent.data.Augmentation;
 import org.jlatent.data.Batches;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.Loader;
+import org.jlatent.io.AtomicFile;
 import org.jlatent.models.Model;
 import org.jlatent.models.Model.Objective;
 
 /**
  * Trains a model on images with Adam. The same seed gives the same weights, bit for bit, on the
- * same device with as many threads.
+ * same device with as many threads; a run that was stopped and resumed too.
  *
  * <pre>{@code
  * Trainer.of(vae).data(splits.train()).batchSize(128).epochs(10).callback(progress).train();
@@ -37,6 +40,10 @@ public final class Trainer {
     private long seed;
     private Adam.Options optimizer = Adam.Options.defaults();
     private Schedule schedule = Schedule.constant();
+    private Path checkpoint;
+    private int checkpointEvery;
+    private Checkpoint resumed;
+    private volatile boolean stopping;
 
     private Trainer(Model model) {
         this.model = model;
@@ -103,6 +110,56 @@ public final class Trainer {
         return this;
     }
 
+    /**
+     * Keeps a {@link Checkpoint} in a file: after every epoch, when training is stopped, and every
+     * so many steps between.
+     *
+     * @param everySteps 0: only after epochs and when stopped
+     */
+    public Trainer checkpoint(Path file, int everySteps) {
+        if (everySteps < 0) {
+            throw new IllegalArgumentException("everySteps must be at least 0, got " + everySteps);
+        }
+        this.checkpoint = file;
+        this.checkpointEvery = everySteps;
+        return this;
+    }
+
+    /**
+     * Goes on from where a run stood, with model, data and settings as they were, and ends up just
+     * where that run would have. The number of steps may be another: that of a run cut short, or of
+     * one to be trained longer. A schedule then follows the new total from here on, so a cosine
+     * rises again; with a constant rate the longer run is the one that would have come of asking
+     * for as many steps at first.
+     */
+    public Trainer resume(Checkpoint from) {
+        this.resumed = from;
+        return this;
+    }
+
+    /**
+     * Asks {@link #train} to return after the step under way, or the epoch if that ends with it;
+     * its checkpoint is written first. Any thread may call this.
+     */
+    public void stop() {
+        stopping = true;
+    }
+
+    /**
+     * Steps in all: as many as asked for, or as the epochs have.
+     *
+     * @throws IllegalStateException if there is no data yet
+     */
+    public long totalSteps() {
+        if (data == null) {
+            throw new IllegalStateException("there is no data to train on: call data(images)");
+        }
+        return steps > 0
+                ? steps
+                : Math.multiplyExact(
+                        (long) epochs, new Batches(data.size(), batchSize, seed).count());
+    }
+
     private static int positive(String name, int value) {
         if (value < 1) {
             throw new IllegalArgumentException(name + " must be at least 1, got " + value);
@@ -111,20 +168,25 @@ public final class Trainer {
     }
 
     /**
-     * Trains to the end.
+     * Trains to the end, or until {@link #stop}.
      *
-     * @return the last epoch's progress
+     * @return the last epoch's progress, not {@link Progress#finished} if it was stopped
      * @throws TrainingException when a loss or gradient is not finite; the weights are those of the
      *     last good step
+     * @throws JlatentException if a checkpoint can't be written, or the one to resume from is not
+     *     of this model, data and settings
      */
     public Progress train() {
-        if (data == null) {
-            throw new IllegalStateException("there is no data to train on: call data(images)");
-        }
+        totalSteps(); // complains where there is no data
         try (Scope owned = new Scope(device);
                 Scope scratch = new Scope(device);
                 Run run = new Run(new Adam(owned, model.parameters(), optimizer), scratch)) {
+            if (checkpoint != null) {
+                AtomicFile.clean(checkpoint);
+            }
             return run.run();
+        } finally {
+            stopping = false;
         }
     }
 
@@ -133,10 +195,12 @@ public final class Trainer {
         private final Adam adam;
         private final Scope scratch;
         private final Batches batches = new Batches(data.size(), batchSize, seed);
-        private final long total =
-                steps > 0 ? steps : Math.multiplyExact((long) epochs, batches.count());
+        private final long total = totalSteps();
         private final Means means = new Means();
         private Loader loader; // from the first step on, wherever that is
+        private final List<Progress> history = new ArrayList<>();
+        private int epoch = 1;
+        private int next; // batch of the epoch
         private long step;
         private long images;
         private long nanoseconds;
@@ -147,20 +211,90 @@ public final class Trainer {
         }
 
         Progress run() {
+            if (resumed != null) {
+                restore();
+            }
             checkParameters();
-            Progress progress = null;
-            for (int epoch = 1; step < total; epoch++) {
-                means.clear();
-                for (int i = 0; i < batches.count() && step < total; i++) {
-                    step(epoch, i);
+            while (step < total) {
+                while (next < batches.count() && step < total) {
+                    step(epoch, next);
+                    next++;
+                    if (next < batches.count() && step < total && (stopping || isDue())) {
+                        save();
+                        if (stopping) {
+                            return progress(epoch, means.get(), Map.of());
+                        }
+                    }
                 }
                 checkParameters();
-                progress = progress(epoch, means.get(), validate());
-                for (Callback callback : callbacks) {
-                    callback.onEpoch(progress);
+                endEpoch(progress(epoch, means.get(), validate()));
+                if (stopping) {
+                    break;
                 }
             }
-            return progress;
+            return history.get(history.size() - 1);
+        }
+
+        private void endEpoch(Progress progress) {
+            // A run that ended within this epoch and now goes on has a row of it already.
+            history.removeIf(earlier -> earlier.epoch() == epoch);
+            history.add(progress);
+            if (next == batches.count()) {
+                epoch++;
+                next = 0;
+                means.clear();
+            }
+            for (Callback callback : callbacks) {
+                callback.onEpoch(progress);
+            }
+            save();
+        }
+
+        private boolean isDue() {
+            return checkpoint != null && checkpointEvery > 0 && step % checkpointEvery == 0;
+        }
+
+        private void save() {
+            if (checkpoint != null) {
+                Checkpoint.State state =
+                        new Checkpoint.State(
+                                epoch,
+                                next,
+                                step,
+                                total,
+                                model.random().seed(),
+                                model.random().step(),
+                                images,
+                                nanoseconds,
+                                means.sums(),
+                                means.images(),
+                                history);
+                Checkpoint.write(checkpoint, state, settings(step, total), model, adam);
+            }
+        }
+
+        private void restore() {
+            Checkpoint.State state = resumed.state();
+            state.checkLength(total);
+            resumed.restore(settings(state.step(), state.steps()), model, adam);
+            epoch = state.epoch();
+            next = state.batch();
+            step = state.step();
+            images = state.images();
+            nanoseconds = state.nanoseconds();
+            means.set(state.sums(), state.summed());
+            history.addAll(state.history());
+        }
+
+        private Map<String, String> settings(long atStep, long ofSteps) {
+            return Checkpoint.settings(
+                    data,
+                    validation,
+                    augmentation,
+                    batchSize,
+                    seed,
+                    optimizer,
+                    schedule.factor(atStep, ofSteps));
         }
 
         @Override
