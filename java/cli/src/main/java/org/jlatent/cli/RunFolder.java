@@ -20,9 +20,10 @@ import org.jlatent.Device;
 import org.jlatent.JlatentException;
 import org.jlatent.Scope;
 import org.jlatent.Tensor;
+import org.jlatent.data.ImageShape;
 import org.jlatent.io.AtomicFile;
 import org.jlatent.io.Safetensors;
-import org.jlatent.models.Vae;
+import org.jlatent.models.LatentModel;
 import org.jlatent.nn.Init;
 import org.jlatent.train.Checkpoint;
 
@@ -55,8 +56,8 @@ record RunFolder(Path path, Config config) {
             String device,
             Integer threads,
             Map<String, String> settings) {
-        int dims() {
-            return height * width * channels;
+        ImageShape image() {
+            return new ImageShape(height, width, channels);
         }
 
         Config withLength(Integer newEpochs, Integer newSteps) {
@@ -120,11 +121,14 @@ record RunFolder(Path path, Config config) {
         }
         try {
             Config config = JSON.readValue(file.toFile(), Config.class);
-            if (config.model == null || config.settings == null || config.dims() < 1) {
+            if (config.model == null || config.settings == null) {
                 throw new JlatentException(file + " does not describe a model");
             }
-            VaeRecipe.checkName(config.model);
+            config.image();
+            Recipes.of(config.model);
             return new RunFolder(path, config);
+        } catch (IllegalArgumentException e) {
+            throw new JlatentException(file + " does not describe a model: " + e.getMessage());
         } catch (JsonProcessingException e) {
             throw new JlatentException(file + " cannot be read: " + e.getOriginalMessage());
         } catch (IOException e) {
@@ -167,14 +171,18 @@ record RunFolder(Path path, Config config) {
         return null;
     }
 
+    Recipe recipe() {
+        return Recipes.of(config.model);
+    }
+
     Settings settings() {
-        return new Settings(VaeRecipe.KEYS).with(config.settings);
+        return recipe().settings().with(config.settings);
     }
 
     /** The model with its freshly initialised parameters. */
-    Vae newModel(Scope scope) {
-        return VaeRecipe.model(
-                new Init(scope, config.seed), config.dims(), settings(), config.seed);
+    LatentModel newModel(Scope scope) {
+        return recipe().model(
+                        new Init(scope, config.seed), config.image(), settings(), config.seed);
     }
 
     /**
@@ -182,8 +190,8 @@ record RunFolder(Path path, Config config) {
      *
      * @throws JlatentException if the file is missing, damaged or of another model
      */
-    Vae loadModel(Scope scope) {
-        Vae vae = newModel(scope);
+    LatentModel loadModel(Scope scope) {
+        LatentModel model = newModel(scope);
         Path file = path.resolve(MODEL);
         if (!Files.exists(file) && Files.exists(checkpoint())) {
             throw new JlatentException(
@@ -194,7 +202,7 @@ record RunFolder(Path path, Config config) {
                             + path);
         }
         Map<String, Safetensors.Entry> entries = new LinkedHashMap<>(Safetensors.read(file));
-        vae.state()
+        model.state()
                 .forEach(
                         (name, parameter) -> {
                             Safetensors.Entry entry = entries.remove(name);
@@ -225,16 +233,16 @@ record RunFolder(Path path, Config config) {
                             + entries.keySet()
                             + ": it is of another model");
         }
-        return vae;
+        return model;
     }
 
     void saveConfig() {
         write(CONFIG, json(config) + "\n");
     }
 
-    void save(Vae vae) {
+    void save(LatentModel model) {
         List<Safetensors.Entry> entries = new ArrayList<>();
-        for (Map.Entry<String, Tensor> p : vae.state().entrySet()) {
+        for (Map.Entry<String, Tensor> p : model.state().entrySet()) {
             entries.add(
                     Safetensors.Entry.ofFloats(
                             p.getKey(),

@@ -40,7 +40,7 @@ public final class Batches {
     /**
      * The indices of one batch.
      *
-     * @throws IndexOutOfBoundsException unless 0 <= index < {@link #count}
+     * @throws IndexOutOfBoundsException unless {@code 0 <= index < count()}
      */
     public int[] batch(long ofEpoch, int index) {
         Objects.checkIndex(index, count());

@@ -50,10 +50,12 @@ public final class Trainer {
         this.device = model.parameters().values().iterator().next().device();
     }
 
+    /** Trains {@code model}, on the device of its parameters. */
     public static Trainer of(Model model) {
         return new Trainer(model);
     }
 
+    /** The images to train on; needed. */
     public Trainer data(ImageSet images) {
         this.data = images;
         return this;
@@ -71,6 +73,7 @@ public final class Trainer {
         return this;
     }
 
+    /** Images a step; 128 unless set. */
     public Trainer batchSize(int images) {
         this.batchSize = positive("batchSize", images);
         return this;
@@ -95,16 +98,19 @@ public final class Trainer {
         return this;
     }
 
+    /** How Adam steps; {@link Adam.Options#defaults} unless set. */
     public Trainer optimizer(Adam.Options options) {
         this.optimizer = options;
         return this;
     }
 
+    /** How the learning rate changes; constant unless set. */
     public Trainer schedule(Schedule learningRate) {
         this.schedule = learningRate;
         return this;
     }
 
+    /** Tells {@code listener} about every step and epoch, after those added before. */
     public Trainer callback(Callback listener) {
         callbacks.add(listener);
         return this;

@@ -90,7 +90,7 @@ final class ResumeTest {
 
     private Model model(int hidden) {
         VaeConfig config = VaeConfig.defaults().hidden(hidden).latent(4).beta(4).samples(2);
-        return new Counting(new Vae(new Init(scope, 1), images.dimensions(), config, 1), scope);
+        return new Counting(new Vae(new Init(scope, 1), images.shape(), config, 1), scope);
     }
 
     /** A model with a buffer: the images of a training step are added to it. */
@@ -304,7 +304,7 @@ final class ResumeTest {
         Vae bare =
                 new Vae(
                         new Init(scope, 1),
-                        images.dimensions(),
+                        images.shape(),
                         VaeConfig.defaults().hidden(16).latent(4),
                         1);
         refuses(
