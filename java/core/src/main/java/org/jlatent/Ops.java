@@ -8,8 +8,8 @@ import static org.jlatent.Checks.requireOptional;
 import org.jlatent.internal.DropoutKernels;
 import org.jlatent.internal.ElementwiseKernels;
 import org.jlatent.internal.Kernels;
-import org.jlatent.spi.Dense.MatmulShape;
 import org.jlatent.internal.SoftmaxKernels;
+import org.jlatent.spi.Dense.MatmulShape;
 
 /**
  * Products, elementwise operations, sums, softmax and noise on tensors, without any tape: shapes
