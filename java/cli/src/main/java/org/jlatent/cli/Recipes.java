@@ -37,6 +37,8 @@ final class Recipes {
         }
         lines.add("of all of them:");
         lines.addAll(Settings.describe(TrainingSettings.KEYS));
+        lines.add("of the data:");
+        lines.addAll(Settings.describe(DataSettings.KEYS));
         return lines;
     }
 }

@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.zip.CRC32C;
 import org.jlatent.JlatentException;
 import org.jlatent.Tensor;
+import org.jlatent.data.Augmentation;
 import org.jlatent.data.ImageSet;
 import org.jlatent.internal.Version;
 import org.jlatent.io.Safetensors;
@@ -224,6 +225,7 @@ public final class Checkpoint {
     static Map<String, String> settings(
             ImageSet data,
             ImageSet validation,
+            Augmentation augmentation,
             int batchSize,
             long seed,
             Adam.Options optimizer,
@@ -231,6 +233,7 @@ public final class Checkpoint {
         Map<String, String> settings = new LinkedHashMap<>();
         settings.put("data", describe(data));
         settings.put("validation", validation == null ? "none" : describe(validation));
+        settings.put("augmentation", augmentation.toString());
         settings.put("batchSize", Integer.toString(batchSize));
         settings.put("seed", Long.toString(seed));
         settings.put("optimizer", optimizer.toString());
