@@ -2,6 +2,7 @@ package org.jlatent;
 
 import java.util.Arrays;
 import java.util.Objects;
+import java.util.stream.Collectors;
 
 /** What the operations check before they trust: shapes and devices. */
 final class Checks {
@@ -28,6 +29,39 @@ final class Checks {
         }
     }
 
+    /**
+     * All on the scope's device, and all f32 or all bf16.
+     *
+     * @return their code in native/dense.h: 0 f32, 1 bf16
+     */
+    static int storage(String operation, Scope scope, Tensor... tensors) {
+        sameDevice(operation, scope, tensors);
+        DType dtype = tensors[0].dtype();
+        for (Tensor t : tensors) {
+            if (t.dtype() != dtype || dtype == DType.I32) {
+                throw new ShapeException(
+                        operation
+                                + " takes F32 or BF16 tensors of one kind, got "
+                                + Arrays.stream(tensors)
+                                        .map(given -> given.shape() + " of " + given.dtype())
+                                        .collect(Collectors.joining(" and ")));
+            }
+        }
+        return dtype == DType.BF16 ? 1 : 0;
+    }
+
+    /** All on the scope's device and f32; null is left out. */
+    static void floats(String operation, Scope scope, Tensor... tensors) {
+        sameDevice(operation, scope, tensors);
+        for (Tensor t : tensors) {
+            if (t != null && t.dtype() != DType.F32) {
+                throw new ShapeException(
+                        operation + " takes F32 tensors, got " + t.shape() + " of " + t.dtype());
+            }
+        }
+    }
+
+    /** All on the scope's device; null is left out. */
     static void sameDevice(String operation, Scope scope, Tensor... tensors) {
         Arrays.stream(tensors)
                 .filter(Objects::nonNull)

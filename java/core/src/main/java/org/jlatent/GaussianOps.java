@@ -1,8 +1,8 @@
 package org.jlatent;
 
 import static org.jlatent.Checks.address;
+import static org.jlatent.Checks.floats;
 import static org.jlatent.Checks.requireOptional;
-import static org.jlatent.Checks.sameDevice;
 
 import org.jlatent.internal.Kernels;
 
@@ -203,13 +203,7 @@ public final class GaussianOps {
         requireOptional(
                 "gaussian", "noise", noise, Shape.of(q.rows() * options.samples(), q.dims()));
         requireOptional("gaussian", "klWeight", klWeight, Shape.of(1));
-        if (q.device() != scope.device()) {
-            throw new ShapeException(
-                    "gaussian: the posterior is on "
-                            + q.device()
-                            + ", the scope on "
-                            + scope.device());
-        }
-        sameDevice("gaussian", scope, random == null ? null : random.state(), noise, klWeight);
+        floats("gaussian", scope, q.tensors().toArray(Tensor[]::new));
+        floats("gaussian", scope, random == null ? null : random.state(), noise, klWeight);
     }
 }

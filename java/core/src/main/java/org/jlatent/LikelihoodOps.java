@@ -1,8 +1,8 @@
 package org.jlatent;
 
 import static org.jlatent.Checks.address;
+import static org.jlatent.Checks.floats;
 import static org.jlatent.Checks.requireOptional;
-import static org.jlatent.Checks.sameDevice;
 
 import org.jlatent.internal.Kernels;
 
@@ -100,7 +100,7 @@ public final class LikelihoodOps {
         }
         requireOptional("likelihood", "rowWeight", rowWeight, Shape.of(rows));
         requireOptional("likelihood", "weight", weight, Shape.of(1));
-        sameDevice("likelihood", scope, parameters, x, rowWeight, weight);
+        floats("likelihood", scope, parameters, x, rowWeight, weight);
         Tensor nllRows = scope.empty(Shape.of(rows));
         Tensor nllTotal = scope.empty(Shape.of(1));
         Tensor dParameters = gradient ? scope.empty(parameters.shape()) : null;

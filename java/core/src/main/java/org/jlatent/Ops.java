@@ -1,10 +1,12 @@
 package org.jlatent;
 
 import static org.jlatent.Checks.address;
+import static org.jlatent.Checks.floats;
 import static org.jlatent.Checks.require;
-import static org.jlatent.Checks.sameDevice;
+import static org.jlatent.Checks.requireOptional;
 
 import org.jlatent.internal.Kernels;
+import org.jlatent.spi.Dense.MatmulShape;
 
 /**
  * Products, elementwise operations, sums and noise on tensors, without any tape: shapes and devices
@@ -21,11 +23,12 @@ public final class Ops {
     // ---- dense ----
 
     /**
-     * {@code activation(a b + bias)}.
+     * {@code activation(a b + bias)}. Operands may be bf16, both or none; the sums are f32.
      *
      * @param a {@code [m, k]}; {@code [k, m]} when transposed
      * @param b {@code [k, n]}; {@code [n, k]} when transposed
-     * @param bias {@code [n]}, or null
+     * @param bias {@code [n]}, f32, or null
+     * @param out what the result is stored as, f32 or bf16
      * @return {@code [m, n]}
      */
     public static Tensor matmul(
@@ -35,7 +38,8 @@ public final class Ops {
             Tensor b,
             boolean transposeB,
             Tensor bias,
-            Activation activation) {
+            Activation activation,
+            DType out) {
         if (a.shape().rank() != 2 || b.shape().rank() != 2) {
             throw new ShapeException(
                     "matmul takes matrices, got " + a.shape() + " and " + b.shape());
@@ -52,32 +56,47 @@ public final class Ops {
                             + b.shape()
                             + (transposeB ? " transposed" : ""));
         }
-        if (bias != null) {
-            require("matmul", "bias", bias, Shape.of(n));
-        }
-        sameDevice("matmul", scope, a, b, bias);
-        Tensor out = scope.empty(Shape.of(m, n));
+        int dtype = Checks.storage("matmul", scope, a, b);
+        requireOptional("matmul", "bias", bias, Shape.of(n));
+        floats("matmul", scope, bias);
+        Tensor result = scope.empty(Shape.of(m, n), out);
         scope.device()
                 .backend()
+                .dense()
                 .matmul(
-                        m,
-                        n,
-                        k,
-                        transposeA,
-                        transposeB,
-                        activation.code(),
+                        new MatmulShape(
+                                m,
+                                n,
+                                k,
+                                transposeA,
+                                transposeB,
+                                activation.code(),
+                                dtype,
+                                Checks.storage("matmul", scope, result)),
                         a.address(),
                         b.address(),
                         address(bias),
-                        out.address());
-        return out;
+                        result.address());
+        return result;
+    }
+
+    /** {@code activation(a b + bias)}, stored as the operands are. */
+    public static Tensor matmul(
+            Scope scope,
+            Tensor a,
+            boolean transposeA,
+            Tensor b,
+            boolean transposeB,
+            Tensor bias,
+            Activation activation) {
+        return matmul(scope, a, transposeA, b, transposeB, bias, activation, a.dtype());
     }
 
     // ---- elementwise ----
 
     /** {@code f(x)}, any shape. */
     public static Tensor activationForward(Scope scope, Activation activation, Tensor x) {
-        sameDevice("activation", scope, x);
+        floats("activation", scope, x);
         Tensor y = scope.empty(x.shape());
         Kernels.activationForward(
                 scope.device().backend(),
@@ -96,7 +115,7 @@ public final class Ops {
     public static Tensor activationBackward(
             Scope scope, Activation activation, Tensor saved, Tensor dy) {
         require("activation backward", "dy", dy, saved.shape());
-        sameDevice("activation backward", scope, saved, dy);
+        floats("activation backward", scope, saved, dy);
         Tensor dx = scope.empty(dy.shape());
         Kernels.activationBackward(
                 scope.device().backend(),
@@ -111,7 +130,7 @@ public final class Ops {
     /** {@code a + b}, shapes alike. */
     public static Tensor add(Scope scope, Tensor a, Tensor b) {
         require("add", "b", b, a.shape());
-        sameDevice("add", scope, a, b);
+        floats("add", scope, a, b);
         Tensor out = scope.empty(a.shape());
         Kernels.add(
                 scope.device().backend(),
@@ -125,7 +144,7 @@ public final class Ops {
     /** {@code factor x}, the factor a tensor of one element. */
     public static Tensor scale(Scope scope, Tensor x, Tensor factor) {
         require("scale", "factor", factor, Shape.of(1));
-        sameDevice("scale", scope, x, factor);
+        floats("scale", scope, x, factor);
         Tensor out = scope.empty(x.shape());
         Kernels.scale(
                 scope.device().backend(),
@@ -137,12 +156,15 @@ public final class Ops {
     }
 
     public static void fill(Tensor out, float value) {
+        if (out.dtype() != DType.F32) {
+            throw new ShapeException("fill takes F32 tensors, got " + out.dtype());
+        }
         Kernels.fill(out.device().backend(), out.address(), value, out.shape().elements());
     }
 
     /** Sum over all axes but the last: {@code [..., n]} to {@code [n]}. */
     public static Tensor sumRows(Scope scope, Tensor x) {
-        sameDevice("sumRows", scope, x);
+        floats("sumRows", scope, x);
         long columns = x.shape().get(-1);
         Tensor out = scope.empty(Shape.of(columns));
         Kernels.sumRows(
@@ -154,7 +176,7 @@ public final class Ops {
 
     /** Standard normals; the same for the same state, site and shape. */
     public static Tensor randomNormal(Scope scope, Shape shape, Random random, int site) {
-        sameDevice("randomNormal", scope, random.state());
+        floats("randomNormal", scope, random.state());
         Tensor out = scope.empty(shape);
         Kernels.randomNormal(
                 scope.device().backend(),

@@ -61,10 +61,6 @@ public final class Posterior {
         return mean;
     }
 
-    Device device() {
-        return mu.device();
-    }
-
     /** The tensors that hold the posterior: one or two. */
     public List<Tensor> tensors() {
         return logVar == null ? List.of(mu) : List.of(mu, logVar);

@@ -33,8 +33,13 @@ public final class Scope implements AutoCloseable {
 
     /** An uninitialised f32 tensor. */
     public Tensor empty(Shape shape) {
-        return new Tensor(
-                this, shape, allocate(Math.multiplyExact(shape.elements(), (long) Float.BYTES)));
+        return empty(shape, DType.F32);
+    }
+
+    /** An uninitialised tensor. */
+    public Tensor empty(Shape shape, DType dtype) {
+        long bytes = Math.multiplyExact(shape.elements(), (long) dtype.bytes());
+        return new Tensor(this, shape, dtype, allocate(bytes));
     }
 
     /** An f32 tensor of zeros. */
@@ -56,6 +61,17 @@ public final class Scope implements AutoCloseable {
      */
     public Tensor of(Shape shape, float... values) {
         Tensor tensor = empty(shape);
+        tensor.copyFrom(values);
+        return tensor;
+    }
+
+    /**
+     * A copy of {@code values} as an i32 tensor.
+     *
+     * @throws ShapeException if the number of values is not the shape's
+     */
+    public Tensor ofInts(Shape shape, int... values) {
+        Tensor tensor = empty(shape, DType.I32);
         tensor.copyFrom(values);
         return tensor;
     }

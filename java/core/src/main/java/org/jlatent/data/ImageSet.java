@@ -25,9 +25,13 @@ public interface ImageSet {
         return OptionalInt.empty();
     }
 
+    default ImageShape shape() {
+        return new ImageShape(height(), width(), channels());
+    }
+
     /** Values an image: height x width x channels. */
     default int dimensions() {
-        return height() * width() * channels();
+        return shape().values();
     }
 
     /**

@@ -43,20 +43,8 @@ public interface Backend extends AutoCloseable {
      */
     long workspace(long bytes);
 
-    /**
-     * {@code out[m,n] = activation(op(a)[m,k] op(b)[k,n] + bias[n])}, row-major f32; bias 0: none.
-     */
-    void matmul(
-            long m,
-            long n,
-            long k,
-            boolean transposeA,
-            boolean transposeB,
-            int activation,
-            long a,
-            long b,
-            long bias,
-            long out);
+    /** Products, convolutions and pooling. */
+    Dense dense();
 
     @Override
     void close();

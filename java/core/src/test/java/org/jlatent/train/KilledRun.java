@@ -26,7 +26,7 @@ final class KilledRun {
                 Scope scope = new Scope(device)) {
             VaeConfig config = VaeConfig.defaults().hidden(200).latent(4);
             Trainer trainer =
-                    Trainer.of(new Vae(new Init(scope, 1), images.dimensions(), config, 1))
+                    Trainer.of(new Vae(new Init(scope, 1), images.shape(), config, 1))
                             .data(images.range(0, 180))
                             .validation(images.range(180, 200))
                             .batchSize(8)

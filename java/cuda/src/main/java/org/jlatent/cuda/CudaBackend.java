@@ -10,6 +10,7 @@ import jcuda.runtime.JCuda;
 import jcuda.runtime.cudaStream_t;
 import org.jlatent.DeviceException;
 import org.jlatent.spi.Backend;
+import org.jlatent.spi.Dense;
 
 /**
  * Memory and one stream of the current CUDA device through JCuda; launches go to our own table on
@@ -178,19 +179,9 @@ final class CudaBackend implements Backend {
     }
 
     @Override
-    public void matmul(
-            long m,
-            long n,
-            long k,
-            boolean transposeA,
-            boolean transposeB,
-            int activation,
-            long a,
-            long b,
-            long bias,
-            long out) {
+    public Dense dense() {
         throw new DeviceException(
-                "matrix products do not run on CUDA in this version; use Device.cpu()");
+                "matrix products and convolutions do not run on CUDA in this version; use Device.cpu()");
     }
 
     @Override
