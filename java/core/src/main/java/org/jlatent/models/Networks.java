@@ -118,15 +118,14 @@ final class Networks {
     private static Tensor planes(Tape tape, Tensor x, int parameters) {
         long rows = x.shape().get(0);
         long channels = x.shape().get(3) / parameters;
+        long values = x.shape().get(1) * x.shape().get(2) * channels;
         Tensor[] planes = new Tensor[parameters];
         for (int p = 0; p < parameters; p++) {
             Tensor plane =
                     parameters == 1
                             ? x
                             : Functions.slice(tape, x, 3, p * channels, (p + 1) * channels);
-            planes[p] =
-                    Functions.reshape(
-                            tape, plane, Shape.of(rows, x.shape().elements() / rows / parameters));
+            planes[p] = Functions.reshape(tape, plane, Shape.of(rows, values));
         }
         return parameters == 1 ? planes[0] : Functions.concat(tape, 1, planes);
     }
