@@ -214,7 +214,7 @@ public final class Kernels {
                         b.kernels(), x, out, rows, columns, b.workspace(bytes), bytes, b.stream()));
     }
 
-    private static void check(Backend b, String operation, int status) {
+    static void check(Backend b, String operation, int status) {
         if (status != 0) {
             throw new DeviceException(
                     operation + " on " + b.description() + ": " + lastError0(b.kernels()));
