@@ -87,8 +87,8 @@ public final class NormOps {
 
     /**
      * @param y shape of {@code x}
-     * @param statistics what backward needs: {@code [3, items]}, the mean in two parts and {@code 1 /
-     *     sqrt(variance + epsilon)} of whatever shares them
+     * @param statistics what backward needs: {@code [3, items]}, the mean in two parts and {@code 1
+     *     / sqrt(variance + epsilon)} of whatever shares them
      */
     public record Result(Tensor y, Tensor statistics) {}
 
@@ -100,8 +100,8 @@ public final class NormOps {
     public record Gradients(Tensor dx, Tensor dGamma, Tensor dBeta) {}
 
     /**
-     * {@code gamma (x - mean) / sqrt(variance + epsilon) + beta} with the mean and variance of {@code
-     * x} itself.
+     * {@code gamma (x - mean) / sqrt(variance + epsilon) + beta} with the mean and variance of
+     * {@code x} itself.
      *
      * @param x {@code [..., channels]}; for groups {@code [images, ..., channels]}
      * @param gamma {@code [channels]}, or null for 1
@@ -246,8 +246,7 @@ public final class NormOps {
         long groups = options.groups;
         return switch (options.kind) {
             case LAYER ->
-                    new NormKernels.NormShape(
-                            x.rows(), 1, 1, channels, options.epsilon, momentum);
+                    new NormKernels.NormShape(x.rows(), 1, 1, channels, options.epsilon, momentum);
             case GROUP ->
                     new NormKernels.NormShape(
                             images,
@@ -257,8 +256,7 @@ public final class NormOps {
                             options.epsilon,
                             momentum);
             case BATCH ->
-                    new NormKernels.NormShape(
-                            1, x.rows(), channels, 1, options.epsilon, momentum);
+                    new NormKernels.NormShape(1, x.rows(), channels, 1, options.epsilon, momentum);
         };
     }
 

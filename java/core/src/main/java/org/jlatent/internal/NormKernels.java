@@ -5,8 +5,9 @@ import static org.jlatent.internal.Kernels.check;
 import org.jlatent.spi.Backend;
 
 /**
- * The launchers of {@code kernels/norm/norm.h}, as {@link Kernels} has those of the others: addresses
- * and numbers only, checked by the caller; address 0 is null. Use {@link org.jlatent.NormOps}.
+ * The launchers of {@code kernels/norm/norm.h}, as {@link Kernels} has those of the others:
+ * addresses and numbers only, checked by the caller; address 0 is null. Use {@link
+ * org.jlatent.NormOps}.
  */
 public final class NormKernels {
     private NormKernels() {}

@@ -7,8 +7,8 @@ import org.jlatent.Tape;
 import org.jlatent.Tensor;
 
 /**
- * Batch normalization [Ioffe, Szegedy 2015]: each channel gets mean 0 and variance 1 over all images
- * and pixels, then {@code weight} and {@code bias}.
+ * Batch normalization [Ioffe, Szegedy 2015]: each channel gets mean 0 and variance 1 over all
+ * images and pixels, then {@code weight} and {@code bias}.
  *
  * <p>On a tape that {@linkplain Tape#recording records}, which is training, mean and variance are
  * the batch's own, and the running ones move towards them by {@link #MOMENTUM}, once a call (the

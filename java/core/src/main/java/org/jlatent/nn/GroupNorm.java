@@ -7,9 +7,9 @@ import org.jlatent.Tape;
 import org.jlatent.Tensor;
 
 /**
- * Group normalization [Wu, He 2018]: each group of neighbouring channels of an image gets mean 0 and
- * variance 1 over all its pixels, then {@code weight} and {@code bias}. As many groups as channels:
- * instance normalization.
+ * Group normalization [Wu, He 2018]: each group of neighbouring channels of an image gets mean 0
+ * and variance 1 over all its pixels, then {@code weight} and {@code bias}. As many groups as
+ * channels: instance normalization.
  *
  * <p>Parameters: {@code weight [channels]}, 1 at the start, and {@code bias [channels]}, 0.
  */

@@ -7,8 +7,8 @@ import org.jlatent.Tape;
 import org.jlatent.Tensor;
 
 /**
- * Layer normalization [Ba et al. 2016]: each row gets mean 0 and variance 1 over the last axis, then
- * {@code weight} and {@code bias}.
+ * Layer normalization [Ba et al. 2016]: each row gets mean 0 and variance 1 over the last axis,
+ * then {@code weight} and {@code bias}.
  *
  * <p>Parameters: {@code weight [channels]}, 1 at the start, and {@code bias [channels]}, 0.
  */

@@ -66,8 +66,7 @@ final class NormLayersTest {
     private <L extends Module & Layer> void checkGradients(L layer, Tensor x) {
         disturb(layer);
         // Differences are taken on inference tapes, where batch norm would be another function.
-        GradientCheck.check(
-                scope, x, (tape, t) -> loss(tape, layer.forward(training(tape), t)));
+        GradientCheck.check(scope, x, (tape, t) -> loss(tape, layer.forward(training(tape), t)));
         for (Tensor parameter : layer.parameters().values()) {
             GradientCheck.check(
                     scope, parameter, (tape, t) -> loss(tape, layer.forward(training(tape), x)));
@@ -138,9 +137,7 @@ final class NormLayersTest {
         Tensor x = scope.of(Shape.of(4, 2), 1, 10, 2, 20, 3, 30, 6, 60);
         // Before any training: mean 0, variance 1.
         assertArrayEquals(
-                x.toFloatArray(),
-                norm.forward(Tape.inference(scope), x).toFloatArray(),
-                1e-3f);
+                x.toFloatArray(), norm.forward(Tape.inference(scope), x).toFloatArray(), 1e-3f);
         float[] y = norm.forward(new Tape(scope), x).toFloatArray();
         assertArrayEquals(expected(x.toFloatArray(), norm, i -> i % 2), y, 1e-5f);
         // Means 3 and 30; unbiased variances 14 / 3 and 1400 / 3.
@@ -170,8 +167,7 @@ final class NormLayersTest {
     @Test
     void plainNormalizationTakesNoParameters() {
         Tensor x = input(3, 7);
-        NormOps.Result r =
-                NormOps.forward(scope, NormOps.Options.layer(), x, null, null, null);
+        NormOps.Result r = NormOps.forward(scope, NormOps.Options.layer(), x, null, null, null);
         assertArrayEquals(
                 new LayerNorm(init, 7).forward(Tape.inference(scope), x).toFloatArray(),
                 r.y().toFloatArray());
@@ -205,7 +201,8 @@ final class NormLayersTest {
         assertMessage("3 groups do not divide 4 channels", () -> new GroupNorm(init, 3, 4));
         assertMessage("0 groups", () -> new GroupNorm(init, 0, 4));
         assertMessage(
-                "gamma must be [5], got [4]", () -> new LayerNorm(init, 4).forward(tape, input(2, 5)));
+                "gamma must be [5], got [4]",
+                () -> new LayerNorm(init, 4).forward(tape, input(2, 5)));
         assertMessage(
                 "at least 2 axes, got [4]",
                 () -> new GroupNorm(init, 2, 4).forward(tape, input(4)));
