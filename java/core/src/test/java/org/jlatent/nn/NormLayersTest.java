@@ -164,6 +164,41 @@ final class NormLayersTest {
         assertArrayEquals(new float[] {1.1f, 1}, norm.runningVariance().toFloatArray(), 1e-6f);
     }
 
+    /** Large enough to be shared out; few and many images go different ways. */
+    @Test
+    void resultsDoNotDependOnTheNumberOfCores() {
+        Tensor few = input(2, 300, 64);
+        Tensor many = input(40, 30, 40);
+        for (NormOps.Options options :
+                List.of(
+                        NormOps.Options.layer(),
+                        NormOps.Options.group(8),
+                        NormOps.Options.batch())) {
+            for (Tensor x : List.of(few, many)) {
+                device.threads(1);
+                List<float[]> one = everything(options, x);
+                device.threads(3);
+                List<float[]> three = everything(options, x);
+                for (int i = 0; i < one.size(); i++) {
+                    assertArrayEquals(one.get(i), three.get(i), options + " " + i);
+                }
+            }
+        }
+    }
+
+    private List<float[]> everything(NormOps.Options options, Tensor x) {
+        NormOps.Result r = NormOps.forward(scope, options, x, null, null, null);
+        NormOps.Gradients d =
+                NormOps.backward(
+                        scope, options, x, null, r.statistics(), input(x.shape().toArray()), true);
+        return List.of(
+                r.y().toFloatArray(),
+                r.statistics().toFloatArray(),
+                d.dx().toFloatArray(),
+                d.dGamma().toFloatArray(),
+                d.dBeta().toFloatArray());
+    }
+
     @Test
     void plainNormalizationTakesNoParameters() {
         Tensor x = input(3, 7);
