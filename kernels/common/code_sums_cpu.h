@@ -42,12 +42,15 @@ inline void code_sort(const int32_t* codes, const CodeSort& s) {
 // out[:] = sum of the rows at order[first] .. order[end - 1], in this order.
 inline void sum_positions(const float* rows, const int32_t* order, int64_t first, int64_t end, int64_t dims,
                           float* out) {
-    constexpr int64_t kColumns = 64;
+    constexpr int64_t kColumns = 64, kAhead = 8;
     for (int64_t start = 0; start < dims; start += kColumns) {
         const int64_t width = dims - start < kColumns ? dims - start : kColumns;
         float sum[kColumns] = {};
         for (int64_t p = first; p < end; ++p) {
             const float* row = rows + order[p] * dims + start;
+            // The rows lie anywhere: ask early.
+            const float* later = rows + order[p + kAhead < end ? p + kAhead : end - 1] * dims + start;
+            for (int64_t d = 0; d < width; d += 16) __builtin_prefetch(later + d);
 #pragma omp simd
             for (int64_t d = 0; d < width; ++d) sum[d] += row[d];
         }
