@@ -7,6 +7,7 @@
 #include "embedding/embedding.h"
 #include "gaussian/gaussian.h"
 #include "likelihood/likelihood.h"
+#include "norm/norm.h"
 #include "random/random.h"
 #include "resample/resample.h"
 #include "softmax/softmax.h"
@@ -49,6 +50,10 @@ const jl_kernels* table() {
         JL_ENTRY(embedding_forward),
         &embedding_workspace,
         JL_ENTRY(embedding_backward),
+        &norm_workspace,
+        JL_ENTRY(norm_forward),
+        JL_ENTRY(norm_inference),
+        JL_ENTRY(norm_backward),
     };
     return &kernels;
 }

@@ -120,6 +120,16 @@ typedef struct {
     int64_t factor_y, factor_x;              /* >= 1 */
 } jl_upsample;
 
+/* ---- norm ---- */
+typedef struct {
+    int64_t outer; /* x is [outer, spatial, groups, channels], normalized over spatial and channels; */
+    int64_t spatial;
+    int64_t groups; /* for layer, group, instance and batch normalization by it see norm.h */
+    int64_t channels;
+    float epsilon;  /* added to the variance; > 0 */
+    float momentum; /* of the running statistics: the new batch's part, in [0, 1] */
+} jl_norm;
+
 /* A table of launchers. Grows only at its end: check struct_size before using an entry newer than your
  * header's floor. */
 typedef struct {
@@ -193,6 +203,17 @@ typedef struct {
     size_t (*embedding_workspace)(const jl_embedding* shape);
     jl_status (*embedding_backward)(const jl_embedding* shape, const int32_t* codes, const float* dy,
                                     float* d_table, jl_workspace workspace, jl_stream stream);
+
+    /* norm.h */
+    size_t (*norm_workspace)(const jl_norm* shape);
+    jl_status (*norm_forward)(const jl_norm* shape, const float* x, const float* gamma, const float* beta,
+                              float* y, float* statistics, float* running_mean, float* running_variance,
+                              jl_workspace workspace, jl_stream stream);
+    jl_status (*norm_inference)(const jl_norm* shape, const float* x, const float* gamma, const float* beta,
+                                const float* mean, const float* variance, float* y, jl_stream stream);
+    jl_status (*norm_backward)(const jl_norm* shape, const float* x, const float* gamma,
+                               const float* statistics, const float* dy, float* dx, float* d_gamma,
+                               float* d_beta, jl_workspace workspace, jl_stream stream);
 } jl_kernels;
 
 /* The table, or null when this machine can't run it (why: jl_open_error()). Never unloads, never fails twice

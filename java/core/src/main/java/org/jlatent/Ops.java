@@ -3,10 +3,12 @@ package org.jlatent;
 import static org.jlatent.Checks.address;
 import static org.jlatent.Checks.floats;
 import static org.jlatent.Checks.require;
+import static org.jlatent.Checks.requireOptional;
 
 import org.jlatent.internal.DropoutKernels;
 import org.jlatent.internal.ElementwiseKernels;
 import org.jlatent.internal.Kernels;
+import org.jlatent.spi.Dense.MatmulShape;
 import org.jlatent.internal.SoftmaxKernels;
 
 /**
@@ -24,11 +26,12 @@ public final class Ops {
     // ---- dense ----
 
     /**
-     * {@code activation(a b + bias)}.
+     * {@code activation(a b + bias)}. Operands may be bf16, both or none; the sums are f32.
      *
      * @param a {@code [m, k]}; {@code [k, m]} when transposed
      * @param b {@code [k, n]}; {@code [n, k]} when transposed
-     * @param bias {@code [n]}, or null
+     * @param bias {@code [n]}, f32, or null
+     * @param out what the result is stored as, f32 or bf16
      * @return {@code [m, n]}
      */
     public static Tensor matmul(
@@ -38,7 +41,8 @@ public final class Ops {
             Tensor b,
             boolean transposeB,
             Tensor bias,
-            Activation activation) {
+            Activation activation,
+            DType out) {
         if (a.shape().rank() != 2 || b.shape().rank() != 2) {
             throw new ShapeException(
                     "matmul takes matrices, got " + a.shape() + " and " + b.shape());
@@ -55,25 +59,40 @@ public final class Ops {
                             + b.shape()
                             + (transposeB ? " transposed" : ""));
         }
-        if (bias != null) {
-            require("matmul", "bias", bias, Shape.of(n));
-        }
-        floats("matmul", scope, a, b, bias);
-        Tensor out = scope.empty(Shape.of(m, n));
+        int dtype = Checks.storage("matmul", scope, a, b);
+        requireOptional("matmul", "bias", bias, Shape.of(n));
+        floats("matmul", scope, bias);
+        Tensor result = scope.empty(Shape.of(m, n), out);
         scope.device()
                 .backend()
+                .dense()
                 .matmul(
-                        m,
-                        n,
-                        k,
-                        transposeA,
-                        transposeB,
-                        activation.code(),
+                        new MatmulShape(
+                                m,
+                                n,
+                                k,
+                                transposeA,
+                                transposeB,
+                                activation.code(),
+                                dtype,
+                                Checks.storage("matmul", scope, result)),
                         a.address(),
                         b.address(),
                         address(bias),
-                        out.address());
-        return out;
+                        result.address());
+        return result;
+    }
+
+    /** {@code activation(a b + bias)}, stored as the operands are. */
+    public static Tensor matmul(
+            Scope scope,
+            Tensor a,
+            boolean transposeA,
+            Tensor b,
+            boolean transposeB,
+            Tensor bias,
+            Activation activation) {
+        return matmul(scope, a, transposeA, b, transposeB, bias, activation, a.dtype());
     }
 
     // ---- elementwise ----
@@ -153,11 +172,12 @@ public final class Ops {
         return out;
     }
 
+    /** Sets every element of an f32 tensor to {@code value}. */
     public static void fill(Tensor out, float value) {
         if (out.dtype() != DType.F32) {
             throw new ShapeException("fill takes F32 tensors, got " + out.dtype());
         }
-        Kernels.fill(out.device().backend(), out.address(), value, out.shape().elements());
+        out.use(a -> Kernels.fill(out.device().backend(), a, value, out.shape().elements()));
     }
 
     // ---- sums ----

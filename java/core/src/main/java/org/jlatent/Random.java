@@ -27,6 +27,22 @@ public final class Random {
         state.device().backend().copyIn(bytes.array(), state.address());
     }
 
+    /** The seed. Waits for the device. */
+    public long seed() {
+        return read().getLong(0);
+    }
+
+    /** Steps {@link #advance}d by. Waits for the device. */
+    public int step() {
+        return read().getInt(8);
+    }
+
+    private ByteBuffer read() {
+        byte[] bytes = new byte[16];
+        state.device().backend().copyOut(state.address(), bytes);
+        return ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+    }
+
     /** New noise from here on. */
     public void advance() {
         Kernels.randomAdvance(state.device().backend(), state.address());

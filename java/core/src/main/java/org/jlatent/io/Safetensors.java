@@ -65,6 +65,7 @@ public final class Safetensors {
             }
         }
 
+        /** An f32 tensor; the values are copied. */
         public static Entry ofFloats(String name, long[] shape, float[] values) {
             ByteBuffer data =
                     ByteBuffer.allocate(Math.multiplyExact(values.length, Float.BYTES))
@@ -145,11 +146,28 @@ public final class Safetensors {
     }
 
     /**
+     * What a file holds.
+     *
+     * @param tensors by name, in the order of their data
+     * @param metadata strings of the header
+     */
+    public record Contents(Map<String, Entry> tensors, Map<String, String> metadata) {}
+
+    /**
      * All tensors by name, in the order of their data.
      *
      * @throws JlatentException if the file is missing, truncated or breaks the format
      */
     public static Map<String, Entry> read(Path file) {
+        return readAll(file).tensors();
+    }
+
+    /**
+     * The tensors and the metadata.
+     *
+     * @throws JlatentException if the file is missing, truncated or breaks the format
+     */
+    public static Contents readAll(Path file) {
         if (!Files.isRegularFile(file)) {
             throw new JlatentException(
                     file + (Files.exists(file) ? " is not a file" : " does not exist"));
@@ -169,12 +187,23 @@ public final class Safetensors {
             if (header[0] != '{') {
                 throw damaged(file, "its header is no JSON object");
             }
-            return entries(file, JSON.readTree(header), channel, 8 + length, size - 8 - length);
+            JsonNode tree = JSON.readTree(header);
+            return new Contents(
+                    entries(file, tree, channel, 8 + length, size - 8 - length), metadata(tree));
         } catch (JsonProcessingException e) {
             throw damaged(file, "its header is not valid JSON: " + e.getOriginalMessage());
         } catch (IOException e) {
             throw new JlatentException("cannot read " + file + ": " + e.getMessage(), e);
         }
+    }
+
+    private static Map<String, String> metadata(JsonNode header) {
+        Map<String, String> metadata = new LinkedHashMap<>();
+        header.path(METADATA)
+                .fields()
+                .forEachRemaining(
+                        field -> metadata.put(field.getKey(), field.getValue().textValue()));
+        return metadata;
     }
 
     private record Placed(String name, String dtype, long[] shape, long begin, long end) {}

@@ -20,6 +20,7 @@ public final class Init {
         this.random = new SplittableRandom(seed);
     }
 
+    /** Owns the parameters. */
     public Scope scope() {
         return scope;
     }

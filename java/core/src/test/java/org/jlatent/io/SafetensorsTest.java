@@ -48,6 +48,7 @@ final class SafetensorsTest {
                         Entry.ofFloats("c", new long[] {}, new float[] {-3})),
                 Map.of("format", "jlatent"));
         assertTrue(Files.readString(file, StandardCharsets.ISO_8859_1).contains("jlatent"));
+        assertEquals(Map.of("format", "jlatent"), Safetensors.readAll(file).metadata());
         Map<String, Entry> read = Safetensors.read(file);
         assertEquals(3, read.size());
         assertArrayEquals(new float[] {1.5f, Float.NaN}, read.get("b").toFloats());
