@@ -58,23 +58,34 @@ inline void sum_positions(const float* rows, const int32_t* order, int64_t first
     }
 }
 
+// Codes and positions share one line of slots, so that tasks are alike however codes are spread: position p of code k
+// has slot p + k, and a code without positions one slot all the same. A task takes the chunks that begin in its slots.
 inline void code_sums(const float* rows, const CodeSort& s, int64_t dims, float* out) {
-    const bool parallel = s.count * dims >= kSerialElements;
-    // Codes differ in how often they occur. Every chunk has a place of its own, so who adds it makes no difference.
-#pragma omp parallel for schedule(dynamic, 16) if (parallel)
-    for (int64_t k = 0; k < s.codes; ++k) {
-        const int64_t end = s.starts[k + 1];
-        int64_t first = s.starts[k], next = first + kCodeChunk;
-        sum_positions(rows, s.order, first, next < end ? next : end, dims, out + k * dims);
-        for (int64_t e = s.extras[k]; e < s.extras[k + 1]; ++e) {
-            first = next;
-            next += kCodeChunk;
-            sum_positions(rows, s.order, first, next < end ? next : end, dims, s.partial + e * dims);
+    constexpr int64_t kSlots = 1024;
+    parallel_for((s.count + s.codes + kSlots - 1) / kSlots, (s.count + s.codes) * dims, [=](int64_t task) {
+        const int64_t from = task * kSlots, to = from + kSlots;
+        int64_t low = 0, high = s.codes;  // low: the last code that begins at `from` or before
+        while (high - low > 1) {
+            const int64_t middle = (low + high) / 2;
+            (s.starts[middle] + middle <= from ? low : high) = middle;
         }
+        for (int64_t k = low; k < s.codes && s.starts[k] + k < to; ++k) {
+            const int64_t first = s.starts[k], end = s.starts[k + 1];
+            const int64_t before = first + k >= from ? 0 : (from - first - k + kCodeChunk - 1) / kCodeChunk;
+            for (int64_t chunk = before;; ++chunk) {
+                const int64_t p = first + chunk * kCodeChunk,
+                              stop = p + kCodeChunk < end ? p + kCodeChunk : end;
+                if ((chunk > 0 && p >= end) || p + k >= to) break;
+                float* sum = chunk == 0 ? out + k * dims : s.partial + (s.extras[k] + chunk - 1) * dims;
+                sum_positions(rows, s.order, p, stop, dims, sum);
+            }
+        }
+    });
+    parallel_for(s.codes, s.extras[s.codes] * dims, [=](int64_t k) {
         for (int64_t e = s.extras[k]; e < s.extras[k + 1]; ++e)
 #pragma omp simd
             for (int64_t d = 0; d < dims; ++d) out[k * dims + d] += s.partial[e * dims + d];
-    }
+    });
 }
 
 }  // namespace jlatent::JL_TABLE
