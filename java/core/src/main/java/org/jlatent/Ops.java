@@ -144,7 +144,7 @@ public final class Ops {
         out.use(a -> Kernels.fill(out.device().backend(), a, value, out.shape().elements()));
     }
 
-    /** Sum over all axes but the last: {@code [..., n]} to {@code [n]}. */
+    /** Sum over all axes but the last: {@code [..., n]} to {@code [n]}, in a fixed order. */
     public static Tensor sumRows(Scope scope, Tensor x) {
         floats("sumRows", scope, x);
         long columns = x.shape().get(-1);
@@ -156,7 +156,11 @@ public final class Ops {
 
     // ---- random ----
 
-    /** Standard normals; the same for the same state, site and shape. */
+    /**
+     * Standard normals; the same for the same state, site and shape.
+     *
+     * @param site which random draw of the model this is
+     */
     public static Tensor randomNormal(Scope scope, Shape shape, Random random, int site) {
         floats("randomNormal", scope, random.state());
         Tensor out = scope.empty(shape);

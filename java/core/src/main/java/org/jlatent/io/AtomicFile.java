@@ -15,7 +15,7 @@ import org.jlatent.JlatentException;
 
 /**
  * Writes files whole or not at all: into a temporary neighbour, synced, then renamed over the old
- * one.
+ * one. Thread-safe: of several that write one file, the last to finish wins.
  */
 public final class AtomicFile {
     private AtomicFile() {}
@@ -28,6 +28,8 @@ public final class AtomicFile {
     }
 
     /**
+     * Writes {@code content} to {@code file}.
+     *
      * @throws JlatentException naming the file when it can't be written; what was there before
      *     stays
      */

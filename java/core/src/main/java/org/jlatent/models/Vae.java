@@ -37,6 +37,8 @@ public final class Vae extends Model {
     private final GaussianOps.Options posterior;
 
     /**
+     * A model with fresh parameters.
+     *
      * @param init owns the parameters
      * @param dims values of an image
      * @param seed of the noise

@@ -7,13 +7,17 @@ import org.jlatent.Tensor;
 
 /**
  * Something with parameters. Subclasses register theirs in the constructor; names join with dots,
- * {@code encoder.0.weight}.
+ * {@code encoder.0.weight}. A module belongs to the thread of its parameters' device.
  */
 public abstract class Module {
     private final Map<String, Tensor> own = new LinkedHashMap<>();
     private final Map<String, Module> children = new LinkedHashMap<>();
 
-    /** Registers a parameter. */
+    /**
+     * Registers a parameter.
+     *
+     * @throws IllegalArgumentException if there is one of this name
+     */
     protected final Tensor parameter(String name, Tensor value) {
         if (own.putIfAbsent(name, value) != null) {
             throw new IllegalArgumentException("parameter " + name + " is registered twice");
@@ -21,7 +25,11 @@ public abstract class Module {
         return value;
     }
 
-    /** Registers a module whose parameters belong to this one. */
+    /**
+     * Registers a module whose parameters belong to this one.
+     *
+     * @throws IllegalArgumentException if there is one of this name
+     */
     protected final <M extends Module> M child(String name, M module) {
         if (children.putIfAbsent(name, module) != null) {
             throw new IllegalArgumentException("module " + name + " is registered twice");
