@@ -16,8 +16,8 @@ import org.jlatent.nn.Sequential;
  * AutoencoderConfig#drop} a denoising one: the encoder sees images of which a random part of the
  * pixels is black, and the decoder is to give the whole ones [Vincent et al. 2008].
  *
- * <p>Loss: the sum of errors over an image, a mean over the batch. Parameters: {@code encoder.*} and
- * {@code decoder.*}.
+ * <p>Loss: the sum of errors over an image, a mean over the batch. Parameters: {@code encoder.*}
+ * and {@code decoder.*}.
  */
 public final class Autoencoder extends LatentModel {
     private static final int MASK = 1; // the site of the hidden pixels

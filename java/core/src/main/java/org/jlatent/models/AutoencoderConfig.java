@@ -26,7 +26,10 @@ public record AutoencoderConfig(
         channels = channels.clone();
         hidden = hidden.clone();
         for (int width : channels) {
-            require(width >= 1, "convolutions need at least one channel", Arrays.toString(channels));
+            require(
+                    width >= 1,
+                    "convolutions need at least one channel",
+                    Arrays.toString(channels));
         }
         for (int width : hidden) {
             require(width >= 1, "hidden layers need at least one unit", Arrays.toString(hidden));

@@ -21,8 +21,8 @@ public record AutoencoderEvaluation(
     /**
      * Goes over all images once; the same seed hides the same pixels, whatever the model.
      *
-     * @param drop part of the pixels to hide from the encoder, in [0, 1); the whole image is what the
-     *     result is held against
+     * @param drop part of the pixels to hide from the encoder, in [0, 1); the whole image is what
+     *     the result is held against
      */
     public static AutoencoderEvaluation of(
             Autoencoder model, ImageSet images, float drop, int batchSize, long seed) {
