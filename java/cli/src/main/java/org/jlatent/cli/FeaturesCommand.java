@@ -46,7 +46,7 @@ final class FeaturesCommand extends RunCommand {
     Results use(RunFolder run, LatentModel model) {
         ImageSet images =
                 switch (split) {
-                    case "train" -> checked(run, splits(run, data).train());
+                    case "train" -> fitting(run, splits(run, data).train());
                     case "test" -> testImages(run, data);
                     default ->
                             throw new JlatentException(

@@ -7,6 +7,7 @@ import org.jlatent.JlatentException;
 import org.jlatent.Scope;
 import org.jlatent.data.Datasets;
 import org.jlatent.data.ImageSet;
+import org.jlatent.data.Splits;
 import org.jlatent.models.LatentModel;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -70,13 +71,20 @@ abstract class RunCommand implements Callable<Integer> {
         }
     }
 
-    /**
-     * The test images of {@code given}, or of the data the run was trained on; of the size the
-     * model takes.
-     */
+    /** The test images of {@code given}, or of the data the run was trained on. */
     static ImageSet testImages(RunFolder run, String given) {
-        String data = given == null ? run.config().data() : given;
-        ImageSet images = Datasets.open(data, DataSettings.options(run.settings())).test();
+        return fitting(run, splits(run, given).test());
+    }
+
+    static Splits splits(RunFolder run, String given) {
+        return Datasets.open(
+                given == null ? run.config().data() : given, DataSettings.options(run.settings()));
+    }
+
+    /**
+     * @throws JlatentException unless the images are of the size the model takes
+     */
+    static ImageSet fitting(RunFolder run, ImageSet images) {
         if (!images.shape().equals(run.config().image())) {
             throw new JlatentException(
                     "the model takes images of "
