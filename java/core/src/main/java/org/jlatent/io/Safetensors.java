@@ -24,7 +24,9 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.jlatent.JlatentException;
+import org.jlatent.Tensor;
 
 /**
  * The safetensors format: 8 bytes little-endian length of a JSON header, the header (name, dtype,
@@ -72,6 +74,48 @@ public final class Safetensors {
                             .order(ByteOrder.LITTLE_ENDIAN);
             data.asFloatBuffer().put(values);
             return new Entry(name, "F32", shape.clone(), data);
+        }
+
+        /** A tensor, in its own type. Waits for the device. */
+        public static Entry of(String name, Tensor tensor) {
+            byte[] bytes = new byte[Math.toIntExact(tensor.bytes())];
+            tensor.device().backend().copyOut(tensor.address(), bytes);
+            return new Entry(
+                    name,
+                    tensor.dtype().name(),
+                    tensor.shape().toArray(),
+                    ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN));
+        }
+
+        /**
+         * Whether {@link #copyTo} can fill a tensor; if not, in what they differ.
+         *
+         * @return such as {@code "is [2, 3] there, [2, 4] here"}
+         */
+        public Optional<String> difference(Tensor tensor) {
+            if (!Arrays.equals(shape, tensor.shape().toArray())) {
+                return Optional.of(
+                        "is " + Arrays.toString(shape) + " there, " + tensor.shape() + " here");
+            }
+            return dtype.equals(tensor.dtype().name())
+                    ? Optional.empty()
+                    : Optional.of("is " + dtype + " there, " + tensor.dtype() + " here");
+        }
+
+        /**
+         * Overwrites a tensor of the same shape and type, bit for bit.
+         *
+         * @throws JlatentException if shape or type differ
+         */
+        public void copyTo(Tensor tensor) {
+            difference(tensor)
+                    .ifPresent(
+                            how -> {
+                                throw new JlatentException("tensor " + name + " " + how);
+                            });
+            byte[] bytes = new byte[data.limit()];
+            data.duplicate().rewind().get(bytes);
+            tensor.device().backend().copyIn(bytes, tensor.address());
         }
 
         /**

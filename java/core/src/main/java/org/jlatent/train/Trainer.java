@@ -294,7 +294,13 @@ public final class Trainer {
 
         private Map<String, String> settings(long atStep, long ofSteps) {
             return Checkpoint.settings(
-                    data, validation, batchSize, seed, optimizer, schedule.factor(atStep, ofSteps));
+                    data,
+                    validation,
+                    augmentation,
+                    batchSize,
+                    seed,
+                    optimizer,
+                    schedule.factor(atStep, ofSteps));
         }
 
         @Override
