@@ -14,8 +14,8 @@ import org.jlatent.spi.Dense.MatmulShape;
 /**
  * Products, elementwise operations, sums, softmax and noise on tensors, without any tape: shapes
  * and devices are checked, results are allocated in the given scope, the work is queued. Operations
- * with more to them have a class each, such as {@link GaussianOps}; {@link LayoutOps} moves
- * elements about. Formulas stand in {@code kernels/<operation>/<operation>.h}.
+ * with more to them have a class each, such as {@link GaussianOps}; {@link ShapeOps} moves elements
+ * about. Formulas stand in {@code kernels/<operation>/<operation>.h}.
  *
  * <p>Every method throws {@link ShapeException} when a shape does not fit or tensors live on
  * different devices, and {@link DeviceException} when the device fails.

@@ -2,17 +2,17 @@ package org.jlatent.nn;
 
 import java.util.List;
 import java.util.function.Supplier;
-import org.jlatent.LayoutOps;
 import org.jlatent.Ops;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
+import org.jlatent.ShapeOps;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
 
 /**
  * Operations without parameters, recorded on a tape: each returns a tensor of the tape's scope
  * through which gradients flow to whatever of its inputs is tracked. Shapes, and what is thrown
- * when they do not fit, as in {@link Ops} and {@link LayoutOps}.
+ * when they do not fit, as in {@link Ops} and {@link ShapeOps}.
  */
 public final class Functions {
     private Functions() {}
@@ -80,13 +80,13 @@ public final class Functions {
     private static Tensor spread(Scope scope, Tensor d, Tensor x, int axis) {
         Shape shape = x.shape();
         int index = axis < 0 ? shape.rank() + axis : axis;
-        return LayoutOps.repeat(scope, d, index, shape.get(index)).reshape(shape);
+        return ShapeOps.repeat(scope, d, index, shape.get(index)).reshape(shape);
     }
 
     /** Tensors one after the other along an axis. */
     public static Tensor concat(Tape tape, int axis, Tensor... tensors) {
         List<Tensor> parts = List.of(tensors);
-        Tensor out = LayoutOps.concat(tape.scope(), axis, tensors);
+        Tensor out = ShapeOps.concat(tape.scope(), axis, tensors);
         tape.record(
                 "concat",
                 parts,
@@ -100,7 +100,7 @@ public final class Functions {
                         accumulate(
                                 tape,
                                 part,
-                                () -> LayoutOps.slice(tape.scope(), d, axis, start, end));
+                                () -> ShapeOps.slice(tape.scope(), d, axis, start, end));
                         from = end;
                     }
                 });
@@ -113,8 +113,8 @@ public final class Functions {
         return tape.record(
                 "slice",
                 x,
-                LayoutOps.slice(scope, x, axis, from, to),
-                d -> LayoutOps.sliceBackward(scope, d, x.shape(), axis, from));
+                ShapeOps.slice(scope, x, axis, from, to),
+                d -> ShapeOps.sliceBackward(scope, d, x.shape(), axis, from));
     }
 
     /** The same memory under another shape of as many elements. */
@@ -140,8 +140,8 @@ public final class Functions {
         return tape.record(
                 "upsample",
                 x,
-                LayoutOps.upsample(scope, x, factorY, factorX),
-                d -> LayoutOps.upsampleBackward(scope, d, factorY, factorX));
+                ShapeOps.upsample(scope, x, factorY, factorX),
+                d -> ShapeOps.upsampleBackward(scope, d, factorY, factorX));
     }
 
     private static void accumulate(Tape tape, Tensor tensor, Supplier<Tensor> gradient) {

@@ -14,12 +14,12 @@ import org.jlatent.Device;
 import org.jlatent.DeviceException;
 import org.jlatent.EmbeddingOps;
 import org.jlatent.GradientCheck;
-import org.jlatent.LayoutOps;
 import org.jlatent.Ops;
 import org.jlatent.Random;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.ShapeException;
+import org.jlatent.ShapeOps;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
 import org.junit.jupiter.api.AfterEach;
@@ -121,10 +121,10 @@ final class FunctionsTest {
         Tensor cut = Functions.slice(tape, counting(2, 3, 2), 1, 1, 3);
         assertEquals(Shape.of(2, 2, 2), cut.shape());
         assertArrayEquals(new float[] {2, 3, 4, 5, 8, 9, 10, 11}, cut.toFloatArray());
-        assertEquals(Shape.of(0, 3), LayoutOps.slice(scope, counting(2, 3), 0, 1, 1).shape());
+        assertEquals(Shape.of(0, 3), ShapeOps.slice(scope, counting(2, 3), 0, 1, 1).shape());
         assertArrayEquals(
                 new float[] {0, 1, 2},
-                LayoutOps.concat(scope, 0, counting(0), counting(3)).toFloatArray());
+                ShapeOps.concat(scope, 0, counting(0), counting(3)).toFloatArray());
         Tensor x = input(2, 3, 2);
         for (int axis = -3; axis < 3; axis++) {
             int along = axis;
@@ -141,11 +141,11 @@ final class FunctionsTest {
     void repeatIsTheTransposeOfSum() {
         assertArrayEquals(
                 new float[] {0, 1, 0, 1, 2, 3, 2, 3},
-                LayoutOps.repeat(scope, counting(2, 2), 1, 2).toFloatArray());
+                ShapeOps.repeat(scope, counting(2, 2), 1, 2).toFloatArray());
         assertArrayEquals(
                 new float[] {0, 0, 0, 1, 1, 1},
-                LayoutOps.repeat(scope, counting(2), 1, 3).toFloatArray());
-        assertEquals(Shape.of(0, 2), LayoutOps.repeat(scope, counting(2), 0, 0).shape());
+                ShapeOps.repeat(scope, counting(2), 1, 3).toFloatArray());
+        assertEquals(Shape.of(0, 2), ShapeOps.repeat(scope, counting(2), 0, 0).shape());
     }
 
     @Test
@@ -230,17 +230,17 @@ final class FunctionsTest {
         fails("no axis -3", () -> Ops.mean(scope, x, -3));
         fails("has no elements", () -> Ops.mean(scope, counting(2, 0), 1));
         fails("must be [2, 3], got [3, 2]", () -> Ops.multiply(scope, x, input(3, 2)));
-        fails("at least one", () -> LayoutOps.concat(scope, 0));
-        fails("[2, 3] and [3, 2] differ", () -> LayoutOps.concat(scope, 0, x, input(3, 2)));
-        fails("[2, 3] and [2] differ", () -> LayoutOps.concat(scope, 0, x, input(2)));
-        fails("[1, 4) is not within axis 1 of [2, 3]", () -> LayoutOps.slice(scope, x, 1, 1, 4));
-        fails("[2, 1)", () -> LayoutOps.slice(scope, x, -1, 2, 1));
-        fails("an axis 3 of 2", () -> LayoutOps.repeat(scope, x, 3, 2));
-        fails("got [2, 3]", () -> LayoutOps.upsample(scope, x, 2, 2));
+        fails("at least one", () -> ShapeOps.concat(scope, 0));
+        fails("[2, 3] and [3, 2] differ", () -> ShapeOps.concat(scope, 0, x, input(3, 2)));
+        fails("[2, 3] and [2] differ", () -> ShapeOps.concat(scope, 0, x, input(2)));
+        fails("[1, 4) is not within axis 1 of [2, 3]", () -> ShapeOps.slice(scope, x, 1, 1, 4));
+        fails("[2, 1)", () -> ShapeOps.slice(scope, x, -1, 2, 1));
+        fails("an axis 3 of 2", () -> ShapeOps.repeat(scope, x, 3, 2));
+        fails("got [2, 3]", () -> ShapeOps.upsample(scope, x, 2, 2));
         fails("0 and 2", () -> new Upsample(0, 2));
         fails(
                 "must be [1, 2, 4, 1], got [1, 3, 4, 1]",
-                () -> LayoutOps.upsampleBackward(scope, input(1, 3, 4, 1), 2, 2));
+                () -> ShapeOps.upsampleBackward(scope, input(1, 3, 4, 1), 2, 2));
         fails("codes must be I32", () -> EmbeddingOps.forward(scope, x, x, null));
         fails("got [3]", () -> EmbeddingOps.forward(scope, input(3), codes, null));
         fails("0 and 3", () -> new Embedding(init, 0, 3));

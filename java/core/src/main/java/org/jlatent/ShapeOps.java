@@ -14,8 +14,8 @@ import org.jlatent.internal.ResampleKernels.UpsampleShape;
  * different devices, and {@link DeviceException} when the device fails. Negative axes count from
  * the end.
  */
-public final class LayoutOps {
-    private LayoutOps() {}
+public final class ShapeOps {
+    private ShapeOps() {}
 
     /**
      * Tensors one after the other along an axis.
