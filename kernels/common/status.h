@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <stdexcept>
 
 #include "jlatent.h"
 
@@ -24,6 +25,8 @@ struct Entry<launcher> {
             return launcher(args...);
         } catch (const std::bad_alloc&) {
             return fail(JL_OUT_OF_MEMORY, "out of host memory");
+        } catch (const std::invalid_argument& e) {
+            return fail(JL_BAD_ARGUMENT, "%s", e.what());
         } catch (const std::exception& e) {
             return fail(JL_INTERNAL_ERROR, "%s", e.what());
         } catch (...) {

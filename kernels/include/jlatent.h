@@ -4,7 +4,8 @@
  * which returns a table of launchers of this type. Pointers are addresses in the memory of the table's
  * device: host memory for the CPU and emulated tables, device memory for CUDA. Whatever changes from step to
  * step (random state, weights, learning rate) is behind a pointer, so that a captured CUDA graph replays
- * correctly. Launchers never synchronise and never allocate.
+ * correctly. Launchers never synchronise and never allocate. Any number of threads may call the CPU table at
+ * once, each with arrays and a workspace of its own; common/team.h says where its parallel loops run.
  *
  * Formulas, shapes and what is overwritten stand in each operation's header:
  * kernels/<operation>/<operation>.h.
@@ -107,6 +108,19 @@ typedef enum {
     JL_GELU = 7
 } jl_activation;
 
+/* ---- embedding ---- */
+typedef struct {
+    int64_t count; /* codes */
+    int64_t rows;  /* of the table */
+    int64_t dims;  /* values a row */
+} jl_embedding;
+
+/* ---- resample ---- */
+typedef struct {
+    int64_t images, height, width, channels; /* of the small image */
+    int64_t factor_y, factor_x;              /* >= 1 */
+} jl_upsample;
+
 /* ---- norm ---- */
 typedef struct {
     int64_t outer; /* x is [outer, spatial, groups, channels], normalized over spatial and channels; */
@@ -163,9 +177,33 @@ typedef struct {
     jl_status (*add)(const float* a, const float* b, float* out, int64_t count, jl_stream stream);
     jl_status (*scale)(const float* x, const float* factor, float* out, int64_t count, jl_stream stream);
     jl_status (*fill)(float* out, float value, int64_t count, jl_stream stream);
-    size_t (*sum_rows_workspace)(int64_t rows, int64_t columns);
-    jl_status (*sum_rows)(const float* x, float* out, int64_t rows, int64_t columns, jl_workspace workspace,
-                          jl_stream stream);
+    size_t (*sum_axis_workspace)(int64_t outer, int64_t n, int64_t inner);
+    jl_status (*sum_axis)(const float* x, float* out, int64_t outer, int64_t n, int64_t inner,
+                          jl_workspace workspace, jl_stream stream);
+    jl_status (*multiply)(const float* a, const float* b, float* out, int64_t count, jl_stream stream);
+    jl_status (*copy_blocks)(const float* x, int64_t x_stride, float* out, int64_t out_stride, int64_t rows,
+                             int64_t columns, jl_stream stream);
+
+    /* dropout.h */
+    jl_status (*dropout)(const float* x, float* y, int64_t count, const jl_random* random, uint32_t site,
+                         float drop, float scale, jl_stream stream);
+
+    /* softmax.h */
+    jl_status (*softmax_forward)(int32_t log, const float* x, float* y, int64_t rows, int64_t columns,
+                                 jl_stream stream);
+    jl_status (*softmax_backward)(int32_t log, const float* y, const float* dy, float* dx, int64_t rows,
+                                  int64_t columns, jl_stream stream);
+
+    /* resample.h */
+    jl_status (*upsample_forward)(const jl_upsample* shape, const float* x, float* y, jl_stream stream);
+    jl_status (*upsample_backward)(const jl_upsample* shape, const float* dy, float* dx, jl_stream stream);
+
+    /* embedding.h */
+    jl_status (*embedding_forward)(const jl_embedding* shape, const float* table, const int32_t* codes,
+                                   float* out, uint32_t* out_of_range, jl_stream stream);
+    size_t (*embedding_workspace)(const jl_embedding* shape);
+    jl_status (*embedding_backward)(const jl_embedding* shape, const int32_t* codes, const float* dy,
+                                    float* d_table, jl_workspace workspace, jl_stream stream);
 
     /* norm.h */
     size_t (*norm_workspace)(const jl_norm* shape);

@@ -3,14 +3,19 @@ package org.jlatent;
 import static org.jlatent.Checks.address;
 import static org.jlatent.Checks.floats;
 import static org.jlatent.Checks.require;
+import static org.jlatent.Checks.requireOptional;
 
+import org.jlatent.internal.DropoutKernels;
+import org.jlatent.internal.ElementwiseKernels;
 import org.jlatent.internal.Kernels;
+import org.jlatent.internal.SoftmaxKernels;
+import org.jlatent.spi.Dense.MatmulShape;
 
 /**
- * Products, elementwise operations, sums and noise on tensors, without any tape: shapes and devices
- * are checked, results are allocated in the given scope, the work is queued. Operations with more
- * to them have a class each, such as {@link GaussianOps}. Formulas stand in {@code
- * kernels/<operation>/<operation>.h}.
+ * Products, elementwise operations, sums, softmax and noise on tensors, without any tape: shapes
+ * and devices are checked, results are allocated in the given scope, the work is queued. Operations
+ * with more to them have a class each, such as {@link GaussianOps}; {@link LayoutOps} moves
+ * elements about. Formulas stand in {@code kernels/<operation>/<operation>.h}.
  *
  * <p>Every method throws {@link ShapeException} when a shape does not fit or tensors live on
  * different devices, and {@link DeviceException} when the device fails.
@@ -21,11 +26,12 @@ public final class Ops {
     // ---- dense ----
 
     /**
-     * {@code activation(a b + bias)}.
+     * {@code activation(a b + bias)}. Operands may be bf16, both or none; the sums are f32.
      *
      * @param a {@code [m, k]}; {@code [k, m]} when transposed
      * @param b {@code [k, n]}; {@code [n, k]} when transposed
-     * @param bias {@code [n]}, or null
+     * @param bias {@code [n]}, f32, or null
+     * @param out what the result is stored as, f32 or bf16
      * @return {@code [m, n]}
      */
     public static Tensor matmul(
@@ -35,7 +41,8 @@ public final class Ops {
             Tensor b,
             boolean transposeB,
             Tensor bias,
-            Activation activation) {
+            Activation activation,
+            DType out) {
         if (a.shape().rank() != 2 || b.shape().rank() != 2) {
             throw new ShapeException(
                     "matmul takes matrices, got " + a.shape() + " and " + b.shape());
@@ -52,25 +59,40 @@ public final class Ops {
                             + b.shape()
                             + (transposeB ? " transposed" : ""));
         }
-        if (bias != null) {
-            require("matmul", "bias", bias, Shape.of(n));
-        }
-        floats("matmul", scope, a, b, bias);
-        Tensor out = scope.empty(Shape.of(m, n));
+        int dtype = Checks.storage("matmul", scope, a, b);
+        requireOptional("matmul", "bias", bias, Shape.of(n));
+        floats("matmul", scope, bias);
+        Tensor result = scope.empty(Shape.of(m, n), out);
         scope.device()
                 .backend()
+                .dense()
                 .matmul(
-                        m,
-                        n,
-                        k,
-                        transposeA,
-                        transposeB,
-                        activation.code(),
+                        new MatmulShape(
+                                m,
+                                n,
+                                k,
+                                transposeA,
+                                transposeB,
+                                activation.code(),
+                                dtype,
+                                Checks.storage("matmul", scope, result)),
                         a.address(),
                         b.address(),
                         address(bias),
-                        out.address());
-        return out;
+                        result.address());
+        return result;
+    }
+
+    /** {@code activation(a b + bias)}, stored as the operands are. */
+    public static Tensor matmul(
+            Scope scope,
+            Tensor a,
+            boolean transposeA,
+            Tensor b,
+            boolean transposeB,
+            Tensor bias,
+            Activation activation) {
+        return matmul(scope, a, transposeA, b, transposeB, bias, activation, a.dtype());
     }
 
     // ---- elementwise ----
@@ -122,6 +144,20 @@ public final class Ops {
         return out;
     }
 
+    /** {@code a b} element by element, shapes alike. */
+    public static Tensor multiply(Scope scope, Tensor a, Tensor b) {
+        require("multiply", "b", b, a.shape());
+        floats("multiply", scope, a, b);
+        Tensor out = scope.empty(a.shape());
+        ElementwiseKernels.multiply(
+                scope.device().backend(),
+                a.address(),
+                b.address(),
+                out.address(),
+                a.shape().elements());
+        return out;
+    }
+
     /** {@code factor x}, the factor a tensor of one element. */
     public static Tensor scale(Scope scope, Tensor x, Tensor factor) {
         require("scale", "factor", factor, Shape.of(1));
@@ -136,26 +172,145 @@ public final class Ops {
         return out;
     }
 
+    /** Sets every element of an f32 tensor to {@code value}. */
     public static void fill(Tensor out, float value) {
         if (out.dtype() != DType.F32) {
             throw new ShapeException("fill takes F32 tensors, got " + out.dtype());
         }
-        Kernels.fill(out.device().backend(), out.address(), value, out.shape().elements());
+        out.use(a -> Kernels.fill(out.device().backend(), a, value, out.shape().elements()));
     }
 
-    /** Sum over all axes but the last: {@code [..., n]} to {@code [n]}. */
+    // ---- sums ----
+
+    /** Sum of all elements, {@code [1]}. */
+    public static Tensor sum(Scope scope, Tensor x) {
+        return sum(scope, x.reshape(Shape.of(x.shape().elements())), 0);
+    }
+
+    /**
+     * Sum along an axis, in a fixed order.
+     *
+     * @param axis negative axes count from the end
+     * @return the shape of x without the axis; {@code [1]} for a vector
+     */
+    public static Tensor sum(Scope scope, Tensor x, int axis) {
+        Axis along = Axis.of("sum", x.shape(), axis);
+        return sum("sum", scope, x, along.without(), along.outer(), along.extent(), along.inner());
+    }
+
+    /**
+     * Mean of all elements, {@code [1]}.
+     *
+     * @throws ShapeException if there are none
+     */
+    public static Tensor mean(Scope scope, Tensor x) {
+        return mean(scope, x.reshape(Shape.of(x.shape().elements())), 0);
+    }
+
+    /**
+     * Mean along an axis.
+     *
+     * @param axis negative axes count from the end
+     * @return the shape of x without the axis; {@code [1]} for a vector
+     * @throws ShapeException if the axis has no elements
+     */
+    public static Tensor mean(Scope scope, Tensor x, int axis) {
+        long extent = Axis.of("mean", x.shape(), axis).extent();
+        if (extent == 0) {
+            throw new ShapeException(
+                    "mean: axis " + axis + " of " + x.shape() + " has no elements");
+        }
+        return scale(scope, sum(scope, x, axis), scope.filled(Shape.of(1), 1.0f / extent));
+    }
+
+    /** Sum over all axes but the last: {@code [..., n]} to {@code [n]}, in a fixed order. */
     public static Tensor sumRows(Scope scope, Tensor x) {
-        floats("sumRows", scope, x);
         long columns = x.shape().get(-1);
-        Tensor out = scope.empty(Shape.of(columns));
-        Kernels.sumRows(
-                scope.device().backend(), x.address(), out.address(), x.shape().rows(), columns);
+        return sum("sumRows", scope, x, Shape.of(columns), 1, x.shape().rows(), columns);
+    }
+
+    private static Tensor sum(
+            String operation, Scope scope, Tensor x, Shape shape, long outer, long n, long inner) {
+        floats(operation, scope, x);
+        Tensor out = scope.empty(shape);
+        ElementwiseKernels.sumAxis(
+                scope.device().backend(), x.address(), out.address(), outer, n, inner);
         return out;
+    }
+
+    // ---- softmax ----
+
+    /**
+     * Probabilities along the last axis; formulas and what infinities do in
+     * kernels/softmax/softmax.h.
+     *
+     * @param x {@code [..., n]}, logits
+     */
+    public static Tensor softmax(Scope scope, Tensor x) {
+        return softmax("softmax", scope, false, x);
+    }
+
+    /** The logarithm of {@link #softmax}, without its underflow. */
+    public static Tensor logSoftmax(Scope scope, Tensor x) {
+        return softmax("logSoftmax", scope, true, x);
+    }
+
+    private static Tensor softmax(String operation, Scope scope, boolean log, Tensor x) {
+        floats(operation, scope, x);
+        Axis last = Axis.of(operation, x.shape(), -1);
+        Tensor y = scope.empty(x.shape());
+        SoftmaxKernels.forward(
+                scope.device().backend(),
+                log,
+                x.address(),
+                y.address(),
+                last.outer(),
+                last.extent());
+        return y;
+    }
+
+    /**
+     * Gradient of {@link #softmax} for its input.
+     *
+     * @param y what it returned
+     */
+    public static Tensor softmaxBackward(Scope scope, Tensor y, Tensor dy) {
+        return softmaxBackward("softmax backward", scope, false, y, dy);
+    }
+
+    /**
+     * Gradient of {@link #logSoftmax} for its input.
+     *
+     * @param y what it returned
+     */
+    public static Tensor logSoftmaxBackward(Scope scope, Tensor y, Tensor dy) {
+        return softmaxBackward("logSoftmax backward", scope, true, y, dy);
+    }
+
+    private static Tensor softmaxBackward(
+            String operation, Scope scope, boolean log, Tensor y, Tensor dy) {
+        require(operation, "dy", dy, y.shape());
+        floats(operation, scope, y, dy);
+        Axis last = Axis.of(operation, y.shape(), -1);
+        Tensor dx = scope.empty(y.shape());
+        SoftmaxKernels.backward(
+                scope.device().backend(),
+                log,
+                y.address(),
+                dy.address(),
+                dx.address(),
+                last.outer(),
+                last.extent());
+        return dx;
     }
 
     // ---- random ----
 
-    /** Standard normals; the same for the same state, site and shape. */
+    /**
+     * Standard normals; the same for the same state, site and shape.
+     *
+     * @param site which random draw of the model this is
+     */
     public static Tensor randomNormal(Scope scope, Shape shape, Random random, int site) {
         floats("randomNormal", scope, random.state());
         Tensor out = scope.empty(shape);
@@ -166,5 +321,32 @@ public final class Ops {
                 random.state().address(),
                 site);
         return out;
+    }
+
+    /**
+     * Sets elements to 0 at random, the same ones for the same state and site, whatever they are;
+     * its own gradient: {@code dx = dropout(dy)} [Srivastava et al. 2014].
+     *
+     * @param drop probability of being set to 0, in [0, 1)
+     * @param inverted whether what stays is scaled by {@code 1 / (1 - drop)}, which keeps the mean;
+     *     otherwise x is masked only, as a denoising autoencoder's input
+     */
+    public static Tensor dropout(
+            Scope scope, Tensor x, Random random, int site, float drop, boolean inverted) {
+        if (!(drop >= 0 && drop < 1)) {
+            throw new IllegalArgumentException("dropout: drop must be in [0, 1), got " + drop);
+        }
+        floats("dropout", scope, x, random.state());
+        Tensor y = scope.empty(x.shape());
+        DropoutKernels.dropout(
+                scope.device().backend(),
+                x.address(),
+                y.address(),
+                x.shape().elements(),
+                random.state().address(),
+                site,
+                drop,
+                inverted ? 1 / (1 - drop) : 1);
+        return y;
     }
 }

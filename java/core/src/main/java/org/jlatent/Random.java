@@ -7,7 +7,7 @@ import org.jlatent.internal.Kernels;
 /**
  * The random state of a model on a device: noise is a pure function of (seed, step, site, element),
  * so a step can be repeated and its backward pass asks for the same noise again. The step lives in
- * device memory.
+ * device memory. Like all tensors, the state belongs to the thread of its device.
  */
 public final class Random {
     private final Tensor state; // a jl_random: u64 seed, u32 step, u32 reserved
@@ -25,6 +25,22 @@ public final class Random {
         ByteBuffer bytes = ByteBuffer.allocate(16).order(ByteOrder.LITTLE_ENDIAN);
         bytes.putLong(seed).putInt(step).putInt(0);
         state.device().backend().copyIn(bytes.array(), state.address());
+    }
+
+    /** The seed. Waits for the device. */
+    public long seed() {
+        return read().getLong(0);
+    }
+
+    /** Steps {@link #advance}d by. Waits for the device. */
+    public int step() {
+        return read().getInt(8);
+    }
+
+    private ByteBuffer read() {
+        byte[] bytes = new byte[16];
+        state.device().backend().copyOut(state.address(), bytes);
+        return ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
     }
 
     /** New noise from here on. */

@@ -7,6 +7,7 @@ import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
+import org.jlatent.data.ImageShape;
 import org.jlatent.models.Model.Objective;
 import org.jlatent.models.Vae;
 import org.jlatent.models.VaeConfig;
@@ -49,7 +50,7 @@ public class VaeStepBenchmark {
         device = Device.cpu();
         owned = new Scope(device);
         scratch = new Scope(device);
-        vae = new Vae(new Init(owned, 1), PIXELS, VaeConfig.defaults(), 1);
+        vae = new Vae(new Init(owned, 1), new ImageShape(28, 28, 1), VaeConfig.defaults(), 1);
         adam = new Adam(owned, vae.parameters(), Adam.Options.defaults());
         float[] images = new float[BATCH * PIXELS];
         SplittableRandom random = new SplittableRandom(1);

@@ -6,6 +6,7 @@ import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import org.jlatent.JlatentException;
+import org.jlatent.internal.Version;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Help.Ansi;
@@ -14,13 +15,16 @@ import picocli.CommandLine.Help.Ansi;
 @Command(
         name = "jlatent",
         mixinStandardHelpOptions = true,
-        version = "jlatent 0.1.0",
+        version = "jlatent " + Version.TEXT,
         description = "Trains and uses latent-variable image models.",
         subcommands = {
             TrainCommand.class,
             EvaluateCommand.class,
             SampleCommand.class,
             ReconstructCommand.class,
+            InterpolateCommand.class,
+            TraverseCommand.class,
+            FeaturesCommand.class,
             DoctorCommand.class,
             DemoCommand.class
         },
@@ -50,7 +54,7 @@ public final class Main {
                 .get("train")
                 .getCommandSpec()
                 .usageMessage()
-                .footer(Settings.describe(VaeRecipe.KEYS).toArray(String[]::new));
+                .footer(Recipes.help().toArray(String[]::new));
         line.setOut(out);
         line.setErr(err);
         line.setCaseInsensitiveEnumValuesAllowed(true);

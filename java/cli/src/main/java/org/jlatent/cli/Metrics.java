@@ -12,8 +12,15 @@ import org.jlatent.train.Progress;
 final class Metrics implements Callback {
     private final List<Progress> epochs = new ArrayList<>();
 
+    /** Goes on where a run stood. */
+    void resume(List<Progress> history) {
+        epochs.addAll(history);
+    }
+
     @Override
     public void onEpoch(Progress progress) {
+        // A run that ended within this epoch and now goes on has a row of it already.
+        epochs.removeIf(earlier -> earlier.epoch() == progress.epoch());
         epochs.add(progress);
     }
 

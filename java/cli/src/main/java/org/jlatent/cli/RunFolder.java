@@ -19,22 +19,30 @@ import java.util.stream.Stream;
 import org.jlatent.Device;
 import org.jlatent.JlatentException;
 import org.jlatent.Scope;
-import org.jlatent.Tensor;
+import org.jlatent.data.ImageShape;
 import org.jlatent.io.AtomicFile;
 import org.jlatent.io.Safetensors;
-import org.jlatent.models.Vae;
+import org.jlatent.models.LatentModel;
 import org.jlatent.nn.Init;
+import org.jlatent.train.Checkpoint;
 
 /**
  * A trained model on disk: {@code config.json} (what was asked for), {@code model.safetensors}
- * (parameters by name), {@code metrics.csv} and pictures.
+ * (parameters and buffers by name), {@code metrics.csv} and pictures; {@code
+ * checkpoint.safetensors}, from which training goes on.
  */
 record RunFolder(Path path, Config config) {
     static final String CONFIG = "config.json";
     static final String MODEL = "model.safetensors";
+    static final String CHECKPOINT = "checkpoint.safetensors";
     static final ObjectMapper JSON = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
 
-    /** What is needed to build the model again. */
+    /**
+     * What is needed to build the model again, and to train it again.
+     *
+     * @param epochs passes over the data, unless there are {@code steps}
+     * @param threads null: all
+     */
     record Config(
             String model,
             String data,
@@ -42,9 +50,34 @@ record RunFolder(Path path, Config config) {
             int width,
             int channels,
             long seed,
+            Integer epochs,
+            Integer steps,
+            String device,
+            Integer threads,
             Map<String, String> settings) {
-        int dims() {
-            return height * width * channels;
+        ImageShape image() {
+            return new ImageShape(height, width, channels);
+        }
+
+        Config withLength(Integer newEpochs, Integer newSteps) {
+            return new Config(
+                    model, data, height, width, channels, seed, newEpochs, newSteps, device,
+                    threads, settings);
+        }
+
+        Config withPlace(String newDevice, Integer newThreads) {
+            return new Config(
+                    model,
+                    data,
+                    height,
+                    width,
+                    channels,
+                    seed,
+                    epochs,
+                    steps,
+                    newDevice,
+                    newThreads,
+                    settings);
         }
     }
 
@@ -87,11 +120,14 @@ record RunFolder(Path path, Config config) {
         }
         try {
             Config config = JSON.readValue(file.toFile(), Config.class);
-            if (config.model == null || config.settings == null || config.dims() < 1) {
+            if (config.model == null || config.settings == null) {
                 throw new JlatentException(file + " does not describe a model");
             }
-            VaeRecipe.checkName(config.model);
+            config.image();
+            Recipes.of(config.model);
             return new RunFolder(path, config);
+        } catch (IllegalArgumentException e) {
+            throw new JlatentException(file + " does not describe a model: " + e.getMessage());
         } catch (JsonProcessingException e) {
             throw new JlatentException(file + " cannot be read: " + e.getOriginalMessage());
         } catch (IOException e) {
@@ -99,26 +135,53 @@ record RunFolder(Path path, Config config) {
         }
     }
 
-    /** Takes back {@link #create} when nothing was written. */
-    void removeIfEmpty() {
-        try (Stream<Path> entries = Files.list(path)) {
-            if (entries.findAny().isEmpty()) {
-                Files.delete(path);
-            }
+    /** Takes back {@link #create} when there is no checkpoint yet. */
+    void removeUnlessBegun() {
+        if (Files.exists(checkpoint())) {
+            return;
+        }
+        try {
+            Files.deleteIfExists(path.resolve(CONFIG));
+            Files.deleteIfExists(path.resolve(RunLock.FILE));
+            Files.delete(path);
         } catch (IOException e) {
             System.getLogger(RunFolder.class.getName())
                     .log(System.Logger.Level.WARNING, "left behind " + path, e);
         }
     }
 
+    Path checkpoint() {
+        return path.resolve(CHECKPOINT);
+    }
+
+    /**
+     * Where training stands; null: it has not got far enough to be saved.
+     *
+     * @throws JlatentException if the checkpoint is damaged, or was taken away
+     */
+    Checkpoint readCheckpoint() {
+        if (Files.exists(checkpoint())) {
+            return Checkpoint.read(checkpoint());
+        }
+        if (Files.exists(path.resolve(MODEL))) {
+            throw new JlatentException(
+                    path + " holds a trained model, but no " + CHECKPOINT + " to go on from");
+        }
+        return null;
+    }
+
+    Recipe recipe() {
+        return Recipes.of(config.model);
+    }
+
     Settings settings() {
-        return new Settings(VaeRecipe.KEYS).with(config.settings);
+        return recipe().settings().with(config.settings);
     }
 
     /** The model with its freshly initialised parameters. */
-    Vae newModel(Scope scope) {
-        return VaeRecipe.model(
-                new Init(scope, config.seed), config.dims(), settings(), config.seed);
+    LatentModel newModel(Scope scope) {
+        return recipe().model(
+                        new Init(scope, config.seed), config.image(), settings(), config.seed);
     }
 
     /**
@@ -126,11 +189,19 @@ record RunFolder(Path path, Config config) {
      *
      * @throws JlatentException if the file is missing, damaged or of another model
      */
-    Vae loadModel(Scope scope) {
-        Vae vae = newModel(scope);
+    LatentModel loadModel(Scope scope) {
+        LatentModel model = newModel(scope);
         Path file = path.resolve(MODEL);
+        if (!Files.exists(file) && Files.exists(checkpoint())) {
+            throw new JlatentException(
+                    path
+                            + " holds no "
+                            + MODEL
+                            + " yet; go on to it with: jlatent train --resume "
+                            + path);
+        }
         Map<String, Safetensors.Entry> entries = new LinkedHashMap<>(Safetensors.read(file));
-        vae.parameters()
+        model.state()
                 .forEach(
                         (name, parameter) -> {
                             Safetensors.Entry entry = entries.remove(name);
@@ -152,7 +223,7 @@ record RunFolder(Path path, Config config) {
                                                 + ", the model needs "
                                                 + parameter.shape());
                             }
-                            parameter.copyFrom(entry.toFloats());
+                            entry.copyTo(parameter);
                         });
         if (!entries.isEmpty()) {
             throw new JlatentException(
@@ -161,19 +232,16 @@ record RunFolder(Path path, Config config) {
                             + entries.keySet()
                             + ": it is of another model");
         }
-        return vae;
+        return model;
     }
 
-    void save(Vae vae) {
+    void saveConfig() {
         write(CONFIG, json(config) + "\n");
+    }
+
+    void save(LatentModel model) {
         List<Safetensors.Entry> entries = new ArrayList<>();
-        for (Map.Entry<String, Tensor> p : vae.parameters().entrySet()) {
-            entries.add(
-                    Safetensors.Entry.ofFloats(
-                            p.getKey(),
-                            p.getValue().shape().toArray(),
-                            p.getValue().toFloatArray()));
-        }
+        model.state().forEach((name, value) -> entries.add(Safetensors.Entry.of(name, value)));
         Safetensors.write(
                 path.resolve(MODEL), entries, Map.of("format", "jlatent", "model", config.model));
     }
@@ -204,7 +272,7 @@ record RunFolder(Path path, Config config) {
         return JSON.readValue(line, new TypeReference<>() {});
     }
 
-    private static String reason(IOException e) {
+    static String reason(IOException e) {
         if (e instanceof AccessDeniedException) {
             return "permission denied";
         }

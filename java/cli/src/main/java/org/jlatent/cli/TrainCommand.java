@@ -3,6 +3,7 @@ package org.jlatent.cli;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jlatent.Device;
@@ -10,15 +11,17 @@ import org.jlatent.Scope;
 import org.jlatent.data.Datasets;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.Splits;
+import org.jlatent.io.AtomicFile;
+import org.jlatent.models.LatentModel;
 import org.jlatent.models.Vae;
-import org.jlatent.models.VaeEvaluation;
-import org.jlatent.nn.Init;
+import org.jlatent.train.Checkpoint;
 import org.jlatent.train.Progress;
 import org.jlatent.train.Trainer;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -30,33 +33,40 @@ import picocli.CommandLine.Spec;
         description =
                 "Trains a model and leaves a run folder: weights, figures, curves, samples, reconstructions.")
 final class TrainCommand implements Callable<Integer> {
-    private static final int EVALUATION_SAMPLES = 1;
     private static final int PICTURES = 64;
 
     @Spec CommandSpec spec;
 
-    @Parameters(paramLabel = "MODEL", description = "what to train: vae")
+    @Parameters(
+            paramLabel = "MODEL",
+            arity = "0..1",
+            description = "what to train: vae, conv-vae or autoencoder; not with --resume")
     String model;
 
     @Option(
             names = "--data",
             paramLabel = "NAME|PATH",
             defaultValue = "sprites",
-            description =
-                    "sprites (default, generated), mnist or binarized-mnist in $JLATENT_DATA, or a folder or file in idx format")
+            description = DataSettings.HELP)
     String data;
 
     @Option(
             names = "--out",
             paramLabel = "DIR",
-            required = true,
-            description = "the new run folder")
+            description = "the new run folder; not with --resume")
     Path out;
+
+    @Option(
+            names = "--resume",
+            paramLabel = "DIR",
+            description =
+                    "go on with the run in this folder, as its config.json says; --epochs or --steps: to another length, "
+                            + "which the schedule then follows from here on")
+    Path resume;
 
     @Option(
             names = "--device",
             paramLabel = "KIND",
-            defaultValue = "auto",
             description = "auto (default), cpu or cuda; cuda never falls back")
     String device;
 
@@ -99,9 +109,19 @@ final class TrainCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        VaeRecipe.checkName(model);
-        Settings checked = new Settings(VaeRecipe.KEYS).with(settings);
-        Splits splits = Datasets.open(data);
+        return resume == null ? begin() : goOn();
+    }
+
+    private int begin() {
+        if (model == null) {
+            throw new ParameterException(spec.commandLine(), "Missing required parameter: 'MODEL'");
+        }
+        if (out == null) {
+            throw new ParameterException(
+                    spec.commandLine(), "Missing required option: '--out=DIR'");
+        }
+        Settings checked = Recipes.of(model).settings().with(settings);
+        Splits splits = Datasets.open(data, DataSettings.options(checked));
         ImageSet train = splits.train();
         RunFolder.Config config =
                 new RunFolder.Config(
@@ -111,60 +131,143 @@ final class TrainCommand implements Callable<Integer> {
                         train.width(),
                         train.channels(),
                         seed,
+                        length.epochs == null && length.steps == null
+                                ? Integer.valueOf(10)
+                                : length.epochs,
+                        length.steps,
+                        device == null ? "auto" : device,
+                        threads,
                         checked.toMap());
-        try (Device place = RunFolder.device(device, threads);
+        RunFolder run = RunFolder.create(out, config);
+        return RunLock.holding(
+                out,
+                () -> {
+                    try {
+                        return train(run, splits, null);
+                    } catch (RuntimeException e) {
+                        run.removeUnlessBegun();
+                        throw e;
+                    }
+                });
+    }
+
+    private int goOn() {
+        for (String option : List.of("--data", "--out", "--seed", "--set")) {
+            if (spec.commandLine().getParseResult().hasMatchedOption(option)) {
+                throw leaveOut(option);
+            }
+        }
+        if (model != null) {
+            throw leaveOut(model);
+        }
+        RunFolder.open(resume); // no lock is left in a folder of something else
+        return RunLock.holding(
+                resume,
+                () -> {
+                    AtomicFile.clean(resume);
+                    RunFolder.Config config = RunFolder.open(resume).config();
+                    if (length.epochs != null || length.steps != null) {
+                        config = config.withLength(length.epochs, length.steps);
+                    }
+                    config =
+                            config.withPlace(
+                                    device == null ? config.device() : device,
+                                    threads == null ? config.threads() : threads);
+                    RunFolder run = new RunFolder(resume, config);
+                    Splits splits =
+                            Datasets.open(config.data(), DataSettings.options(run.settings()));
+                    return train(run, splits, run.readCheckpoint());
+                });
+    }
+
+    private ParameterException leaveOut(String given) {
+        return new ParameterException(
+                spec.commandLine(), "--resume takes that from the run: leave out " + given);
+    }
+
+    /**
+     * @param from null: from the beginning
+     */
+    private int train(RunFolder run, Splits splits, Checkpoint from) {
+        RunFolder.Config config = run.config();
+        try (Device place = RunFolder.device(config.device(), config.threads());
                 Scope scope = new Scope(place)) {
-            Vae vae = VaeRecipe.model(new Init(scope, seed), config.dims(), checked, seed);
+            LatentModel model = run.newModel(scope);
             Trainer trainer =
-                    VaeRecipe.trainer(vae, checked)
-                            .data(train)
+                    TrainingSettings.trainer(model, run.settings(), run.checkpoint())
+                            .data(splits.train())
+                            .augmentation(DataSettings.options(run.settings()).augmentation())
                             .validation(splits.validation().orElse(null))
-                            .seed(seed);
-            if (length.steps != null) {
-                trainer.steps(length.steps);
-            } else {
-                trainer.epochs(length.epochs == null ? 10 : length.epochs);
+                            .seed(config.seed());
+            if (config.steps() != null) {
+                trainer.steps(config.steps());
+            } else if (config.epochs() != null) {
+                trainer.epochs(config.epochs());
             }
-            RunFolder run = RunFolder.create(out, config);
-            try {
-                Results.print(spec.commandLine(), json, train(run, vae, trainer, splits, place));
-            } catch (RuntimeException e) {
-                run.removeIfEmpty();
-                throw e;
+            Metrics metrics = new Metrics();
+            if (from != null) {
+                from.state().checkLength(trainer.totalSteps());
+                trainer.resume(from);
+                metrics.resume(from.state().history());
             }
+            run.saveConfig();
+            Progress last;
+            int signalled;
+            PrintWriter err = spec.commandLine().getErr();
+            try (Interrupts interrupts = new Interrupts(trainer::stop);
+                    ProgressReport report = new ProgressReport(err)) {
+                describe(run, splits.train(), place, trainer.totalSteps(), from);
+                last = trainer.callback(metrics).callback(report).train();
+                signalled = interrupts.exitCode();
+            }
+            if (signalled != 0) {
+                err.printf(
+                        "jlatent: stopped after step %d of %d; go on with: jlatent train --resume %s%n",
+                        last.step(), last.steps(), run.path());
+                return signalled;
+            }
+            metrics.write(run);
+            Results.print(spec.commandLine(), json, results(run, model, last, splits, place));
             return 0;
         }
     }
 
-    private Results train(RunFolder run, Vae vae, Trainer trainer, Splits splits, Device place) {
+    private void describe(
+            RunFolder run, ImageSet images, Device place, long steps, Checkpoint from) {
         PrintWriter err = spec.commandLine().getErr();
-        ImageSet images = splits.train();
         err.printf(
                 "training %s on %s (%,d images of %dx%dx%d) on %s%n",
-                model,
+                run.config().model(),
                 images.name(),
                 images.size(),
                 images.height(),
                 images.width(),
                 images.channels(),
                 place);
-        Metrics metrics = new Metrics();
-        Progress last;
-        try (ProgressReport report = new ProgressReport(err)) {
-            last = trainer.callback(metrics).callback(report).train();
+        if (from != null && from.state().step() == steps) {
+            err.printf(
+                    "%s is finished: all of its %d steps are done; --epochs or --steps trains it longer%n",
+                    run.path(), steps);
+        } else if (resume != null) {
+            err.printf(
+                    "going on after step %d of %d%n",
+                    from == null ? 0 : from.state().step(), steps);
         }
-        VaeEvaluation evaluation =
-                VaeEvaluation.of(vae, splits.test(), EVALUATION_SAMPLES, 256, seed);
-        run.save(vae);
-        metrics.write(run);
-        Pictures.samples(vae, run.config(), PICTURES, out.resolve("samples.png"));
+    }
+
+    private static Results results(
+            RunFolder run, LatentModel model, Progress last, Splits splits, Device place) {
+        Results results = run.recipe().measure(model, splits.test(), run.config().seed());
+        run.save(model);
+        if (model instanceof Vae vae) {
+            Pictures.samples(vae, PICTURES, run.path().resolve("samples.png"));
+        }
         Pictures.reconstructions(
-                vae, run.config(), splits.test(), PICTURES / 2, out.resolve("reconstructions.png"));
-        return Results.of(evaluation, false)
-                .put("steps", last.step())
+                model, splits.test(), PICTURES / 2, run.path().resolve("reconstructions.png"));
+        return results.put("steps", last.step())
                 .put("epochs", last.epoch())
                 .put("images_per_second", Math.round(last.imagesPerSecond()))
                 .put("device", place.toString())
-                .put("run", out.toString());
+                .put("run", run.path().toString());
     }
 }

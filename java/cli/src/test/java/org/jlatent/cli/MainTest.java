@@ -33,7 +33,7 @@ final class MainTest {
         data = Files.write(folder.resolve("tiny.idx"), idx(40, 6));
     }
 
-    private static byte[] idx(int count, int side) {
+    static byte[] idx(int count, int side) {
         ByteBuffer file = ByteBuffer.allocate(16 + count * side * side);
         file.putInt(2051).putInt(count).putInt(side).putInt(side);
         for (int i = 0; i < count * side * side; i++) {
@@ -106,7 +106,8 @@ final class MainTest {
         assertEquals(2 + 8 * (6 * 16 + 2), samples.getWidth());
         assertTrue(out.toString().contains("elbo"), out::toString);
         try (Stream<Path> left = Files.list(run)) {
-            assertEquals(6, left.count());
+            // ... and the checkpoint, and the lock.
+            assertEquals(8, left.count());
         }
     }
 
@@ -235,7 +236,8 @@ final class MainTest {
         fails(
                 List.of("train", "vae", "--data", data, "--device", "cpu", "--out", data),
                 "is a file");
-        // Training itself fails: its log, then the reason.
+        assertFalse(Files.exists(run), "nothing is left behind");
+        // Training itself fails: its log, then the reason; what was saved stays.
         assertEquals(
                 2,
                 run(
@@ -250,7 +252,7 @@ final class MainTest {
                                 .toArray()));
         String last = err.toString().lines().reduce((a, b) -> b).orElseThrow();
         assertTrue(last.startsWith("jlatent: ") && last.contains("step"), last);
-        assertFalse(Files.exists(run), "nothing is left behind");
+        assertTrue(Files.exists(run.resolve("checkpoint.safetensors")));
     }
 
     private static List<String> plus(List<String> args, String... more) {
@@ -325,7 +327,7 @@ final class MainTest {
         fails(List.of("sample", run), "unknown model 'gan'");
         Files.delete(model);
         Files.writeString(run.resolve("config.json"), config);
-        fails(List.of("sample", run), "model.safetensors does not exist");
+        fails(List.of("sample", run), "holds no model.safetensors", "--resume");
     }
 
     @Test

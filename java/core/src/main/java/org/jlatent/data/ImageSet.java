@@ -5,14 +5,19 @@ import java.util.OptionalInt;
 /** Images of one size, read by index; NHWC, values in [0, 1]. Thread-safe. */
 public interface ImageSet {
 
+    /** For messages and run folders: {@code "mnist"}. */
     String name();
 
+    /** How many images there are. */
     int size();
 
+    /** Rows of pixels. */
     int height();
 
+    /** Columns of pixels. */
     int width();
 
+    /** Values a pixel. */
     int channels();
 
     /**
@@ -25,15 +30,19 @@ public interface ImageSet {
         return OptionalInt.empty();
     }
 
+    default ImageShape shape() {
+        return new ImageShape(height(), width(), channels());
+    }
+
     /** Values an image: height x width x channels. */
     default int dimensions() {
-        return height() * width() * channels();
+        return shape().values();
     }
 
     /**
      * Images [{@code from}, {@code to}) of this set.
      *
-     * @throws IllegalArgumentException unless 0 <= from <= to <= size
+     * @throws IllegalArgumentException unless {@code 0 <= from <= to <= size}
      */
     default ImageSet range(int from, int to) {
         return new Range(this, from, to);

@@ -3,6 +3,7 @@ package org.jlatent.internal;
 import java.nio.file.Path;
 import org.jlatent.DeviceException;
 import org.jlatent.spi.Backend;
+import org.jlatent.spi.Dense;
 
 /**
  * The CPU: host memory, oneDNN for dense math, and a table of launchers. {@code
@@ -11,7 +12,7 @@ import org.jlatent.spi.Backend;
  */
 public final class CpuBackend implements Backend {
     private final long kernels;
-    private final long dense;
+    private final OneDnn dense;
     private final String description;
     private long workspace;
     private long workspaceBytes;
@@ -22,13 +23,13 @@ public final class CpuBackend implements Backend {
         kernels =
                 Native.openKernels(
                         given != null ? Path.of(given) : folder.resolve("libjlatent_cpu.so"));
-        dense = Native.openDense(folder.resolve("libjlatent_onednn.so"));
         description = "cpu (" + Kernels.name(kernels) + ")";
+        dense = new OneDnn(folder.resolve("libjlatent_onednn.so"), description);
     }
 
     /** Threads for the work that this thread starts from now on. */
     public void setThreads(int threads) {
-        setThreads0(dense, threads);
+        dense.setThreads(threads);
     }
 
     @Override
@@ -67,6 +68,11 @@ public final class CpuBackend implements Backend {
     }
 
     @Override
+    public void copyIn(long source, long address, long bytes) {
+        Native.copy0(source, address, bytes);
+    }
+
+    @Override
     public void copyOut(long address, float[] destination, int offset, int count) {
         Native.copyFloatsOut0(address, destination, offset, count);
     }
@@ -74,6 +80,11 @@ public final class CpuBackend implements Backend {
     @Override
     public void copyOut(long address, byte[] destination) {
         Native.copyBytesOut0(address, destination, 0, destination.length);
+    }
+
+    @Override
+    public void copyOut(long address, long destination, long bytes) {
+        Native.copy0(address, destination, bytes);
     }
 
     @Override
@@ -98,21 +109,8 @@ public final class CpuBackend implements Backend {
     }
 
     @Override
-    public void matmul(
-            long m,
-            long n,
-            long k,
-            boolean transposeA,
-            boolean transposeB,
-            int activation,
-            long a,
-            long b,
-            long bias,
-            long out) {
-        int status = matmul0(dense, m, n, k, transposeA, transposeB, activation, a, b, bias, out);
-        if (status != 0) {
-            throw new DeviceException("matmul on " + description + ": " + lastError0(dense));
-        }
+    public Dense dense() {
+        return dense;
     }
 
     @Override
@@ -121,21 +119,4 @@ public final class CpuBackend implements Backend {
         workspace = 0;
         workspaceBytes = 0;
     }
-
-    private static native int matmul0(
-            long dense,
-            long m,
-            long n,
-            long k,
-            boolean transposeA,
-            boolean transposeB,
-            int activation,
-            long a,
-            long b,
-            long bias,
-            long out);
-
-    private static native void setThreads0(long dense, int threads);
-
-    private static native String lastError0(long dense);
 }

@@ -24,12 +24,14 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.jlatent.JlatentException;
+import org.jlatent.Tensor;
 
 /**
  * The safetensors format: 8 bytes little-endian length of a JSON header, the header (name, dtype,
  * shape and byte range of each tensor), the data. Files are written whole or not at all and read
- * strictly: every byte belongs to one tensor.
+ * strictly: every byte belongs to one tensor. Thread-safe.
  */
 public final class Safetensors {
     private static final int LARGEST_HEADER = 100_000_000;
@@ -65,12 +67,55 @@ public final class Safetensors {
             }
         }
 
+        /** An f32 tensor; the values are copied. */
         public static Entry ofFloats(String name, long[] shape, float[] values) {
             ByteBuffer data =
                     ByteBuffer.allocate(Math.multiplyExact(values.length, Float.BYTES))
                             .order(ByteOrder.LITTLE_ENDIAN);
             data.asFloatBuffer().put(values);
             return new Entry(name, "F32", shape.clone(), data);
+        }
+
+        /** A tensor, in its own type. Waits for the device. */
+        public static Entry of(String name, Tensor tensor) {
+            byte[] bytes = new byte[Math.toIntExact(tensor.bytes())];
+            tensor.device().backend().copyOut(tensor.address(), bytes);
+            return new Entry(
+                    name,
+                    tensor.dtype().name(),
+                    tensor.shape().toArray(),
+                    ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN));
+        }
+
+        /**
+         * Whether {@link #copyTo} can fill a tensor; if not, in what they differ.
+         *
+         * @return such as {@code "is [2, 3] there, [2, 4] here"}
+         */
+        public Optional<String> difference(Tensor tensor) {
+            if (!Arrays.equals(shape, tensor.shape().toArray())) {
+                return Optional.of(
+                        "is " + Arrays.toString(shape) + " there, " + tensor.shape() + " here");
+            }
+            return dtype.equals(tensor.dtype().name())
+                    ? Optional.empty()
+                    : Optional.of("is " + dtype + " there, " + tensor.dtype() + " here");
+        }
+
+        /**
+         * Overwrites a tensor of the same shape and type, bit for bit.
+         *
+         * @throws JlatentException if shape or type differ
+         */
+        public void copyTo(Tensor tensor) {
+            difference(tensor)
+                    .ifPresent(
+                            how -> {
+                                throw new JlatentException("tensor " + name + " " + how);
+                            });
+            byte[] bytes = new byte[data.limit()];
+            data.duplicate().rewind().get(bytes);
+            tensor.device().backend().copyIn(bytes, tensor.address());
         }
 
         /**
@@ -98,6 +143,8 @@ public final class Safetensors {
     }
 
     /**
+     * Writes all tensors, in this order.
+     *
      * @param metadata strings kept in the header
      * @throws IllegalArgumentException if two tensors have one name, or the reserved {@code
      *     __metadata__}
@@ -145,11 +192,28 @@ public final class Safetensors {
     }
 
     /**
+     * What a file holds.
+     *
+     * @param tensors by name, in the order of their data
+     * @param metadata strings of the header
+     */
+    public record Contents(Map<String, Entry> tensors, Map<String, String> metadata) {}
+
+    /**
      * All tensors by name, in the order of their data.
      *
      * @throws JlatentException if the file is missing, truncated or breaks the format
      */
     public static Map<String, Entry> read(Path file) {
+        return readAll(file).tensors();
+    }
+
+    /**
+     * The tensors and the metadata.
+     *
+     * @throws JlatentException if the file is missing, truncated or breaks the format
+     */
+    public static Contents readAll(Path file) {
         if (!Files.isRegularFile(file)) {
             throw new JlatentException(
                     file + (Files.exists(file) ? " is not a file" : " does not exist"));
@@ -169,12 +233,23 @@ public final class Safetensors {
             if (header[0] != '{') {
                 throw damaged(file, "its header is no JSON object");
             }
-            return entries(file, JSON.readTree(header), channel, 8 + length, size - 8 - length);
+            JsonNode tree = JSON.readTree(header);
+            return new Contents(
+                    entries(file, tree, channel, 8 + length, size - 8 - length), metadata(tree));
         } catch (JsonProcessingException e) {
             throw damaged(file, "its header is not valid JSON: " + e.getOriginalMessage());
         } catch (IOException e) {
             throw new JlatentException("cannot read " + file + ": " + e.getMessage(), e);
         }
+    }
+
+    private static Map<String, String> metadata(JsonNode header) {
+        Map<String, String> metadata = new LinkedHashMap<>();
+        header.path(METADATA)
+                .fields()
+                .forEachRemaining(
+                        field -> metadata.put(field.getKey(), field.getValue().textValue()));
+        return metadata;
     }
 
     private record Placed(String name, String dtype, long[] shape, long begin, long end) {}

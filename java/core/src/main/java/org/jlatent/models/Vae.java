@@ -2,7 +2,6 @@ package org.jlatent.models;
 
 import java.util.LinkedHashMap;
 import java.util.Map;
-import org.jlatent.Activation;
 import org.jlatent.GaussianOps;
 import org.jlatent.Ops;
 import org.jlatent.Posterior;
@@ -11,11 +10,11 @@ import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
+import org.jlatent.data.ImageShape;
+import org.jlatent.nn.Functions;
 import org.jlatent.nn.GaussianSample;
 import org.jlatent.nn.Init;
-import org.jlatent.nn.Layer;
 import org.jlatent.nn.Likelihood;
-import org.jlatent.nn.Linear;
 import org.jlatent.nn.Sequential;
 
 /**
@@ -26,40 +25,37 @@ import org.jlatent.nn.Sequential;
  * bits if asked for. Parameters: {@code encoder.*}, whose last layer gives mu and logVar side by
  * side, and {@code decoder.*}.
  */
-public final class Vae extends Model {
+public final class Vae extends LatentModel {
     private static final int NOISE = 1; // the site of the posterior's noise
     private static final int PRIOR = 2; // the site of samples from the prior
 
     private final VaeConfig config;
+    private final ImageShape image;
     private final Random random;
     private final Sequential encoder;
     private final Sequential decoder;
     private final GaussianOps.Options posterior;
 
     /**
+     * A model with fresh parameters.
+     *
      * @param init owns the parameters
-     * @param dims values of an image
+     * @param image what it is to model
      * @param seed of the noise
+     * @throws IllegalArgumentException if the convolutions leave nothing of the image
      */
-    public Vae(Init init, int dims, VaeConfig config, long seed) {
+    public Vae(Init init, ImageShape image, VaeConfig config, long seed) {
         this.config = config;
+        this.image = image;
         this.random = new Random(init.scope(), seed);
-        int[] hidden = config.hidden();
-        int[] mirrored = new int[hidden.length];
-        for (int i = 0; i < hidden.length; i++) {
-            mirrored[i] = hidden[hidden.length - 1 - i];
-        }
-        encoder =
-                child("encoder", mlp(init, dims, hidden, 2 * config.latent(), config.activation()));
+        Networks networks =
+                new Networks(init, image, config.channels(), config.hidden(), config.activation());
+        encoder = child("encoder", networks.encoder(2 * config.latent()));
         decoder =
                 child(
                         "decoder",
-                        mlp(
-                                init,
-                                config.latent(),
-                                mirrored,
-                                dims * config.likelihood().parametersPerValue(),
-                                config.activation()));
+                        networks.decoder(
+                                config.latent(), config.likelihood().parametersPerValue()));
         posterior =
                 GaussianOps.Options.plain()
                         .withSite(NOISE)
@@ -67,19 +63,24 @@ public final class Vae extends Model {
                         .withFreeBits(config.freeBits());
     }
 
-    private static Sequential mlp(Init init, int in, int[] hidden, int out, Activation activation) {
-        Layer[] layers = new Layer[hidden.length + 1];
-        int width = in;
-        for (int i = 0; i < hidden.length; i++) {
-            layers[i] = new Linear(init, width, hidden[i], activation);
-            width = hidden[i];
-        }
-        layers[hidden.length] = new Linear(init, width, out);
-        return new Sequential(layers);
-    }
-
+    /** What the model was made from. */
     public VaeConfig config() {
         return config;
+    }
+
+    @Override
+    public ImageShape image() {
+        return image;
+    }
+
+    @Override
+    public int latent() {
+        return config.latent();
+    }
+
+    @Override
+    public Likelihood likelihood() {
+        return config.likelihood();
     }
 
     @Override
@@ -96,11 +97,13 @@ public final class Vae extends Model {
         return Posterior.packed(encoder.forward(tape, x));
     }
 
-    /**
-     * The parameters of p(x|z).
-     *
-     * @param z {@code [rows, latent]}
-     */
+    @Override
+    public Tensor code(Scope scope, Tensor x) {
+        Posterior q = encode(Tape.inference(scope), x);
+        return scope.of(Shape.of(q.rows(), q.dims()), q.meanToArray());
+    }
+
+    @Override
     public Tensor decode(Tape tape, Tensor z) {
         return decoder.forward(tape, z);
     }
@@ -115,24 +118,11 @@ public final class Vae extends Model {
                 new GaussianSample(random, posterior).forward(tape, encode(tape, x), klWeight);
         Likelihood.Loss reconstruction =
                 config.likelihood().loss(tape, decode(tape, q.z()), x, weight);
-        Tensor loss = sum(tape, reconstruction.total(), q.klTotal());
+        Tensor loss = Functions.add(tape, reconstruction.total(), q.klTotal());
         Map<String, Tensor> metrics = new LinkedHashMap<>();
         metrics.put("reconstruction", reconstruction.rows());
         metrics.put("kl", q.klRows());
         return new Objective(loss, metrics);
-    }
-
-    private static Tensor sum(Tape tape, Tensor a, Tensor b) {
-        Tensor out = Ops.add(tape.scope(), a, b);
-        tape.record(
-                "loss",
-                java.util.List.of(a, b),
-                java.util.List.of(out),
-                () -> {
-                    tape.accumulate(a, tape.gradient(out));
-                    tape.accumulate(b, tape.gradient(out));
-                });
-        return out;
     }
 
     /**
@@ -142,21 +132,6 @@ public final class Vae extends Model {
     public float[] sample(Scope scope, int count, long seed) {
         Random prior = new Random(scope, seed);
         Tensor z = Ops.randomNormal(scope, Shape.of(count, config.latent()), prior, PRIOR);
-        return means(decode(Tape.inference(scope), z));
-    }
-
-    /** Means of p(x|z) at the mean of q(z|x), {@code batch dims} values. */
-    public float[] reconstruct(Scope scope, Tensor x) {
-        Tape tape = Tape.inference(scope);
-        Posterior q = encode(tape, x);
-        Tensor z = scope.of(Shape.of(q.rows(), q.dims()), q.meanToArray());
-        return means(decode(tape, z));
-    }
-
-    private float[] means(Tensor parameters) {
-        int dims =
-                Math.toIntExact(
-                        parameters.shape().get(1) / config.likelihood().parametersPerValue());
-        return config.likelihood().mean(parameters.toFloatArray(), dims);
+        return images(scope, z);
     }
 }

@@ -4,7 +4,6 @@ import org.jlatent.GaussianOps;
 import org.jlatent.Posterior;
 import org.jlatent.Random;
 import org.jlatent.Scope;
-import org.jlatent.Shape;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
 import org.jlatent.data.ImageSet;
@@ -38,6 +37,7 @@ public record VaeEvaluation(
      * Goes over all images once; the same seed gives the same figures.
      *
      * @param samples of z for each image, for {@code nll} and {@code reconstruction}
+     * @throws IllegalArgumentException if there are no images
      */
     public static VaeEvaluation of(
             Vae vae, ImageSet images, int samples, int batchSize, long seed) {
@@ -45,7 +45,7 @@ public record VaeEvaluation(
             throw new IllegalArgumentException(
                     "there are no images to evaluate on in " + images.name());
         }
-        try (Scope owned = new Scope(vae.parameters().values().iterator().next().device());
+        try (Scope owned = new Scope(vae.device());
                 Scope scope = new Scope(owned.device())) {
             Accumulator sums = new Accumulator(vae, images, samples, new Random(owned, seed));
             for (int first = 0; first < images.size(); first += batchSize) {
@@ -81,12 +81,7 @@ public record VaeEvaluation(
         }
 
         void add(Scope scope, int first, int count) {
-            int dims = images.dimensions();
-            float[] pixels = new float[count * dims];
-            for (int i = 0; i < count; i++) {
-                images.read(first + i, pixels, i * dims);
-            }
-            Tensor x = scope.of(Shape.of(count, dims), pixels);
+            Tensor x = LatentModel.batch(scope, images, first, count);
             Tape tape = Tape.inference(scope);
             Posterior q = vae.encode(tape, x);
             GaussianOps.Options options =
@@ -103,7 +98,7 @@ public record VaeEvaluation(
                     r.logQ().toFloatArray(),
                     r.logP().toFloatArray());
             addUnits(q.meanToArray());
-            addPixels(pixels, vae.reconstruct(scope, x));
+            addPixels(x.toFloatArray(), vae.reconstruct(scope, x));
             random.advance();
         }
 

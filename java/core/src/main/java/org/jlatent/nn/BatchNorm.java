@@ -15,8 +15,9 @@ import org.jlatent.Tensor;
  * variance by the unbiased one; a channel that is not finite moves nothing). On an {@linkplain
  * Tape#inference inference} tape the running ones are used, and stay.
  *
- * <p>Parameters: {@code weight [channels]}, 1 at the start, and {@code bias [channels]}, 0. The
- * running mean starts at 0, the running variance at 1.
+ * <p>Parameters: {@code weight [channels]}, 1 at the start, and {@code bias [channels]}, 0.
+ * Buffers: {@code runningMean [channels]}, 0 at the start, and {@code runningVariance [channels]},
+ * 1.
  */
 public final class BatchNorm extends Module implements Layer {
     /** A new batch's part of the running statistics. */
@@ -39,7 +40,9 @@ public final class BatchNorm extends Module implements Layer {
         this.bias = parameter("bias", init.scope().zeros(shape));
         this.running =
                 new NormOps.Running(
-                        init.scope().zeros(shape), init.scope().filled(shape, 1.0f), MOMENTUM);
+                        buffer("runningMean", init.scope().zeros(shape)),
+                        buffer("runningVariance", init.scope().filled(shape, 1.0f)),
+                        MOMENTUM);
     }
 
     /** {@code [channels]}; what inference subtracts. */

@@ -50,6 +50,21 @@ public final class Likelihoods {
                 "laplace-learned", new LikelihoodOps.Options(Distribution.LAPLACE, true, 0.0f));
     }
 
+    /**
+     * Squared errors, summed over an image: a normal distribution's likelihood without its
+     * constants. For autoencoders, which claim no probability.
+     */
+    public static Likelihood squaredError() {
+        // A variance of 1/(2 pi) makes the density's constant 1, and leaves pi (x - mean)^2.
+        return new Scaled("l2", gaussian(0.5 / Math.PI), 1 / Math.PI);
+    }
+
+    /** Absolute errors, summed over an image. */
+    public static Likelihood absoluteError() {
+        // b = 1/2 makes the density's constant 1, and leaves 2 |x - mean|.
+        return new Scaled("l1", laplace(0.5), 0.5);
+    }
+
     private static float logOf(String name, double value) {
         if (!(value > 0) || Double.isInfinite(value)) {
             throw new IllegalArgumentException(name + " must be positive and finite, got " + value);
@@ -113,6 +128,30 @@ public final class Likelihoods {
                                 : location;
             }
             return mean;
+        }
+    }
+
+    /** Another likelihood's negative logarithm times a factor. */
+    private record Scaled(String name, Likelihood likelihood, double factor) implements Likelihood {
+
+        @Override
+        public int parametersPerValue() {
+            return likelihood.parametersPerValue();
+        }
+
+        @Override
+        public Loss loss(Tape tape, Tensor parameters, Tensor x, Tensor weight) {
+            Tensor scale = tape.scope().scalar((float) factor);
+            Tensor scaled = weight == null ? scale : Ops.scale(tape.scope(), weight, scale);
+            Loss loss = likelihood.loss(tape, parameters, x, scaled);
+            Tensor rows = Ops.scale(tape.scope(), loss.rows(), scale);
+            tape.record(name, loss.rows(), rows, d -> Ops.scale(tape.scope(), d, scale));
+            return new Loss(rows, loss.total());
+        }
+
+        @Override
+        public float[] mean(float[] parameters, int dims) {
+            return likelihood.mean(parameters, dims);
         }
     }
 }

@@ -18,12 +18,18 @@ import org.jlatent.Tensor;
 public final class Linear extends Module implements Layer {
     private final Tensor weight;
     private final Tensor bias;
-    private final Activation activation;
+    private final Activated activation;
 
+    /** Without an activation. */
     public Linear(Init init, long in, long out) {
         this(init, in, out, Activation.IDENTITY);
     }
 
+    /**
+     * @param in columns of x, at least 1
+     * @param out columns of y, at least 1
+     * @throws ShapeException if either is less
+     */
     public Linear(Init init, long in, long out, Activation activation) {
         if (in < 1 || out < 1) {
             throw new ShapeException(
@@ -32,7 +38,7 @@ public final class Linear extends Module implements Layer {
         double bound = 1.0 / Math.sqrt((double) in);
         this.weight = parameter("weight", init.uniform(Shape.of(out, in), bound));
         this.bias = parameter("bias", init.uniform(Shape.of(out), bound));
-        this.activation = activation;
+        this.activation = new Activated(activation);
     }
 
     /**
@@ -42,27 +48,14 @@ public final class Linear extends Module implements Layer {
     @Override
     public Tensor forward(Tape tape, Tensor x) {
         Scope scope = tape.scope();
-        boolean fused = activation.differentiatesFromOutput();
-        Tensor product =
-                Ops.matmul(
-                        scope,
-                        x,
-                        false,
-                        weight,
-                        true,
-                        bias,
-                        fused ? activation : Activation.IDENTITY);
-        Tensor y = fused ? product : Ops.activationForward(scope, activation, product);
+        Tensor product = Ops.matmul(scope, x, false, weight, true, bias, activation.fused());
+        Tensor y = activation.output(scope, product);
         tape.record(
                 "linear",
                 List.of(x, weight, bias),
                 List.of(y),
                 () -> {
-                    Tensor dy = tape.gradient(y);
-                    Tensor dProduct =
-                            activation == Activation.IDENTITY
-                                    ? dy
-                                    : Ops.activationBackward(scope, activation, product, dy);
+                    Tensor dProduct = activation.gradient(scope, product, tape.gradient(y));
                     tape.accumulate(
                             weight,
                             Ops.matmul(scope, dProduct, true, x, false, null, Activation.IDENTITY));

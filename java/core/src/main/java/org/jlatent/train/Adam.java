@@ -18,7 +18,8 @@ import org.jlatent.internal.Kernels;
  * moving average of the weights [Kingma, Ba 2015; Loshchilov, Hutter 2019]; formulas in
  * kernels/adam/adam.h.
  *
- * <p>A gradient norm that is not finite changes no weight; {@link #skippedSteps} counts it.
+ * <p>Belongs to the thread of the parameters' device. A gradient norm that is not finite changes no
+ * weight; {@link #skippedSteps} counts it.
  */
 public final class Adam {
     private static final int DESCRIPTOR_BYTES = 56; // jl_adam_tensor
@@ -71,29 +72,35 @@ public final class Adam {
             return new Options(1e-3f, 0.9f, 0.999f, 1e-8f, 0.0f, 0.0f, 0.0f);
         }
 
+        /** With another step size. */
         public Options withLearningRate(float rate) {
             return new Options(rate, beta1, beta2, epsilon, weightDecay, maxNorm, averageDecay);
         }
 
+        /** With other decays of the moments. */
         public Options withBetas(float first, float second) {
             return new Options(
                     learningRate, first, second, epsilon, weightDecay, maxNorm, averageDecay);
         }
 
+        /** With another epsilon. */
         public Options withEpsilon(float value) {
             return new Options(
                     learningRate, beta1, beta2, value, weightDecay, maxNorm, averageDecay);
         }
 
+        /** With another decoupled weight decay; 0: none. */
         public Options withWeightDecay(float decay) {
             return new Options(learningRate, beta1, beta2, epsilon, decay, maxNorm, averageDecay);
         }
 
+        /** With another limit of the global norm; 0: no clipping. */
         public Options withMaxNorm(float norm) {
             return new Options(
                     learningRate, beta1, beta2, epsilon, weightDecay, norm, averageDecay);
         }
 
+        /** With another decay of the average of the weights; 0: none is kept. */
         public Options withAverageDecay(float decay) {
             return new Options(learningRate, beta1, beta2, epsilon, weightDecay, maxNorm, decay);
         }
@@ -108,7 +115,10 @@ public final class Adam {
     private byte[] written = new byte[0];
 
     /**
+     * An optimizer that has done no step.
+     *
      * @param scope owns the optimizer's state
+     * @param parameters by name, as {@code Module.parameters} gives them
      */
     public Adam(Scope scope, Map<String, Tensor> parameters, Options options) {
         parameters.forEach(
@@ -143,6 +153,7 @@ public final class Adam {
         return scope.of(value.shape(), value.toFloatArray());
     }
 
+    /** The step size from now on. */
     public void setLearningRate(float rate) {
         state.device().backend().copyIn(new float[] {rate}, 0, state.address(), 1);
     }
@@ -187,7 +198,34 @@ public final class Adam {
     }
 
     private int word(int index) {
-        return Float.floatToRawIntBits(state.toFloatArray()[index]);
+        return ByteBuffer.wrap(words())
+                .order(ByteOrder.LITTLE_ENDIAN)
+                .getInt(index * Integer.BYTES);
+    }
+
+    /** The jl_adam_state, byte for byte. Waits for the device. */
+    byte[] words() {
+        byte[] bytes = new byte[STATE_WORDS * Integer.BYTES];
+        state.device().backend().copyOut(state.address(), bytes);
+        return bytes;
+    }
+
+    /** Takes over what {@link #words} gave. */
+    void setWords(byte[] bytes) {
+        state.device().backend().copyIn(bytes, state.address());
+    }
+
+    /** Moments and averages: {@code first.NAME}, {@code second.NAME}, {@code average.NAME}. */
+    Map<String, Tensor> tensors() {
+        Map<String, Tensor> all = new LinkedHashMap<>();
+        for (Slot slot : slots) {
+            all.put("first." + slot.name, slot.first);
+            all.put("second." + slot.name, slot.second);
+            if (slot.average != null) {
+                all.put("average." + slot.name, slot.average);
+            }
+        }
+        return all;
     }
 
     /** The moving averages of the weights by parameter name; empty when none are kept. */

@@ -37,6 +37,21 @@ final class Means {
         return means;
     }
 
+    /** What to give {@link #set} to go on later. */
+    Map<String, Double> sums() {
+        return new LinkedHashMap<>(sums);
+    }
+
+    long images() {
+        return images;
+    }
+
+    void set(Map<String, Double> givenSums, long ofImages) {
+        sums.clear();
+        sums.putAll(givenSums);
+        images = ofImages;
+    }
+
     void clear() {
         sums.clear();
         images = 0;

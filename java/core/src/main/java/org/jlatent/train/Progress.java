@@ -19,4 +19,10 @@ public record Progress(
         long steps,
         Map<String, Double> metrics,
         Map<String, Double> validation,
-        double imagesPerSecond) {}
+        double imagesPerSecond) {
+
+    /** Whether all steps are done. */
+    public boolean finished() {
+        return step >= steps;
+    }
+}

@@ -1,22 +1,27 @@
 package org.jlatent.train;
 
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.jlatent.Device;
+import org.jlatent.JlatentException;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
+import org.jlatent.data.Augmentation;
 import org.jlatent.data.Batches;
 import org.jlatent.data.ImageSet;
+import org.jlatent.data.Loader;
+import org.jlatent.io.AtomicFile;
 import org.jlatent.models.Model;
 import org.jlatent.models.Model.Objective;
 
 /**
  * Trains a model on images with Adam. The same seed gives the same weights, bit for bit, on the
- * same device with as many threads.
+ * same device with as many threads; a run that was stopped and resumed too.
  *
  * <pre>{@code
  * Trainer.of(vae).data(splits.train()).batchSize(128).epochs(10).callback(progress).train();
@@ -28,24 +33,37 @@ public final class Trainer {
     private final List<Callback> callbacks = new ArrayList<>();
     private ImageSet data;
     private ImageSet validation;
+    private Augmentation augmentation = Augmentation.NONE;
     private int batchSize = 128;
     private long steps;
     private int epochs = 10;
     private long seed;
     private Adam.Options optimizer = Adam.Options.defaults();
     private Schedule schedule = Schedule.constant();
+    private Path checkpoint;
+    private int checkpointEvery;
+    private Checkpoint resumed;
+    private volatile boolean stopping;
 
     private Trainer(Model model) {
         this.model = model;
         this.device = model.parameters().values().iterator().next().device();
     }
 
+    /** Trains {@code model}, on the device of its parameters. */
     public static Trainer of(Model model) {
         return new Trainer(model);
     }
 
+    /** The images to train on; needed. */
     public Trainer data(ImageSet images) {
         this.data = images;
+        return this;
+    }
+
+    /** Random changes to the training images; none by default. */
+    public Trainer augmentation(Augmentation changes) {
+        this.augmentation = changes;
         return this;
     }
 
@@ -55,6 +73,7 @@ public final class Trainer {
         return this;
     }
 
+    /** Images a step; 128 unless set. */
     public Trainer batchSize(int images) {
         this.batchSize = positive("batchSize", images);
         return this;
@@ -73,25 +92,78 @@ public final class Trainer {
         return this;
     }
 
-    /** Of the order of the images. */
+    /** Of the order of the images and of their random changes. */
     public Trainer seed(long value) {
         this.seed = value;
         return this;
     }
 
+    /** How Adam steps; {@link Adam.Options#defaults} unless set. */
     public Trainer optimizer(Adam.Options options) {
         this.optimizer = options;
         return this;
     }
 
+    /** How the learning rate changes; constant unless set. */
     public Trainer schedule(Schedule learningRate) {
         this.schedule = learningRate;
         return this;
     }
 
+    /** Tells {@code listener} about every step and epoch, after those added before. */
     public Trainer callback(Callback listener) {
         callbacks.add(listener);
         return this;
+    }
+
+    /**
+     * Keeps a {@link Checkpoint} in a file: after every epoch, when training is stopped, and every
+     * so many steps between.
+     *
+     * @param everySteps 0: only after epochs and when stopped
+     */
+    public Trainer checkpoint(Path file, int everySteps) {
+        if (everySteps < 0) {
+            throw new IllegalArgumentException("everySteps must be at least 0, got " + everySteps);
+        }
+        this.checkpoint = file;
+        this.checkpointEvery = everySteps;
+        return this;
+    }
+
+    /**
+     * Goes on from where a run stood, with model, data and settings as they were, and ends up just
+     * where that run would have. The number of steps may be another: that of a run cut short, or of
+     * one to be trained longer. A schedule then follows the new total from here on, so a cosine
+     * rises again; with a constant rate the longer run is the one that would have come of asking
+     * for as many steps at first.
+     */
+    public Trainer resume(Checkpoint from) {
+        this.resumed = from;
+        return this;
+    }
+
+    /**
+     * Asks {@link #train} to return after the step under way, or the epoch if that ends with it;
+     * its checkpoint is written first. Any thread may call this.
+     */
+    public void stop() {
+        stopping = true;
+    }
+
+    /**
+     * Steps in all: as many as asked for, or as the epochs have.
+     *
+     * @throws IllegalStateException if there is no data yet
+     */
+    public long totalSteps() {
+        if (data == null) {
+            throw new IllegalStateException("there is no data to train on: call data(images)");
+        }
+        return steps > 0
+                ? steps
+                : Math.multiplyExact(
+                        (long) epochs, new Batches(data.size(), batchSize, seed).count());
     }
 
     private static int positive(String name, int value) {
@@ -102,31 +174,39 @@ public final class Trainer {
     }
 
     /**
-     * Trains to the end.
+     * Trains to the end, or until {@link #stop}.
      *
-     * @return the last epoch's progress
+     * @return the last epoch's progress, not {@link Progress#finished} if it was stopped
      * @throws TrainingException when a loss or gradient is not finite; the weights are those of the
      *     last good step
+     * @throws JlatentException if a checkpoint can't be written, or the one to resume from is not
+     *     of this model, data and settings
      */
     public Progress train() {
-        if (data == null) {
-            throw new IllegalStateException("there is no data to train on: call data(images)");
-        }
+        totalSteps(); // complains where there is no data
         try (Scope owned = new Scope(device);
-                Scope scratch = new Scope(device)) {
-            return new Run(new Adam(owned, model.parameters(), optimizer), scratch).run();
+                Scope scratch = new Scope(device);
+                Run run = new Run(new Adam(owned, model.parameters(), optimizer), scratch)) {
+            if (checkpoint != null) {
+                AtomicFile.clean(checkpoint);
+            }
+            return run.run();
+        } finally {
+            stopping = false;
         }
     }
 
     /** One call of {@link #train}. */
-    private final class Run {
+    private final class Run implements AutoCloseable {
         private final Adam adam;
         private final Scope scratch;
         private final Batches batches = new Batches(data.size(), batchSize, seed);
-        private final long total =
-                steps > 0 ? steps : Math.multiplyExact((long) epochs, batches.count());
+        private final long total = totalSteps();
         private final Means means = new Means();
-        private final float[] full = new float[Math.multiplyExact(batchSize, data.dimensions())];
+        private Loader loader; // from the first step on, wherever that is
+        private final List<Progress> history = new ArrayList<>();
+        private int epoch = 1;
+        private int next; // batch of the epoch
         private long step;
         private long images;
         private long nanoseconds;
@@ -137,28 +217,110 @@ public final class Trainer {
         }
 
         Progress run() {
+            if (resumed != null) {
+                restore();
+            }
             checkParameters();
-            Progress progress = null;
-            for (int epoch = 1; step < total; epoch++) {
-                means.clear();
-                for (int i = 0; i < batches.count() && step < total; i++) {
-                    step(epoch, batches.batch(epoch, i));
+            while (step < total) {
+                while (next < batches.count() && step < total) {
+                    step(epoch, next);
+                    next++;
+                    if (next < batches.count() && step < total && (stopping || isDue())) {
+                        save();
+                        if (stopping) {
+                            return progress(epoch, means.get(), Map.of());
+                        }
+                    }
                 }
                 checkParameters();
-                progress = progress(epoch, means.get(), validate());
-                for (Callback callback : callbacks) {
-                    callback.onEpoch(progress);
+                endEpoch(progress(epoch, means.get(), validate()));
+                if (stopping) {
+                    break;
                 }
             }
-            return progress;
+            return history.get(history.size() - 1);
         }
 
-        private void step(int epoch, int[] indices) {
+        private void endEpoch(Progress progress) {
+            // A run that ended within this epoch and now goes on has a row of it already.
+            history.removeIf(earlier -> earlier.epoch() == epoch);
+            history.add(progress);
+            if (next == batches.count()) {
+                epoch++;
+                next = 0;
+                means.clear();
+            }
+            for (Callback callback : callbacks) {
+                callback.onEpoch(progress);
+            }
+            save();
+        }
+
+        private boolean isDue() {
+            return checkpoint != null && checkpointEvery > 0 && step % checkpointEvery == 0;
+        }
+
+        private void save() {
+            if (checkpoint != null) {
+                Checkpoint.State state =
+                        new Checkpoint.State(
+                                epoch,
+                                next,
+                                step,
+                                total,
+                                model.random().seed(),
+                                model.random().step(),
+                                images,
+                                nanoseconds,
+                                means.sums(),
+                                means.images(),
+                                history);
+                Checkpoint.write(checkpoint, state, settings(step, total), model, adam);
+            }
+        }
+
+        private void restore() {
+            Checkpoint.State state = resumed.state();
+            state.checkLength(total);
+            resumed.restore(settings(state.step(), state.steps()), model, adam);
+            epoch = state.epoch();
+            next = state.batch();
+            step = state.step();
+            images = state.images();
+            nanoseconds = state.nanoseconds();
+            means.set(state.sums(), state.summed());
+            history.addAll(state.history());
+        }
+
+        private Map<String, String> settings(long atStep, long ofSteps) {
+            return Checkpoint.settings(
+                    data,
+                    validation,
+                    augmentation,
+                    batchSize,
+                    seed,
+                    optimizer,
+                    schedule.factor(atStep, ofSteps));
+        }
+
+        @Override
+        public void close() {
+            if (loader != null) {
+                loader.close();
+            }
+        }
+
+        private void step(int epoch, int index) {
+            if (loader == null) {
+                loader = new Loader(data, batches, augmentation, seed, epoch, index);
+            }
             long start = System.nanoTime();
             scratch.clear();
             Tape tape = new Tape(scratch);
             model.watch(tape);
-            Tensor x = batch(data, indices);
+            Loader.Batch batch = loader.next();
+            int[] indices = batch.indices();
+            Tensor x = scratch.of(Shape.of(indices.length, data.dimensions()), batch.values());
             Objective objective = model.objective(tape, x);
             if (!Float.isFinite(objective.loss().item())) {
                 throw new TrainingException(
@@ -216,7 +378,7 @@ public final class Trainer {
 
         private Tensor batch(ImageSet images, int[] indices) {
             int dims = images.dimensions();
-            float[] values = indices.length == batchSize ? full : new float[indices.length * dims];
+            float[] values = new float[indices.length * dims];
             for (int i = 0; i < indices.length; i++) {
                 images.read(indices[i], values, i * dims);
             }

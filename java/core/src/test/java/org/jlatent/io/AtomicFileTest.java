@@ -2,6 +2,7 @@ package org.jlatent.io;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -58,6 +59,35 @@ final class AtomicFileTest {
                                     throw new IllegalStateException();
                                 }));
         holdsOnly(file, "1");
+    }
+
+    @Test
+    void cleaningTakesOnlyWhatWritersLeft() throws IOException {
+        String uuid = "8d3b1d0a-52b1-4f0c-9c0e-0d7d4c2f9b11";
+        List<String> left = List.of(".a.txt." + uuid + ".tmp", ".b." + uuid + ".tmp");
+        List<String> others = List.of(".a.txt.tmp", "a.txt", "a.txt." + uuid + ".tmp", ".x.1.tmp");
+        for (String name : left) {
+            Files.createFile(folder.resolve(name));
+        }
+        for (String name : others) {
+            Files.createFile(folder.resolve(name));
+        }
+        AtomicFile.clean(folder.resolve("a.txt"));
+        assertFalse(Files.exists(folder.resolve(left.get(0))));
+        assertTrue(Files.exists(folder.resolve(left.get(1))));
+        AtomicFile.clean(folder);
+        try (Stream<Path> entries = Files.list(folder)) {
+            assertEquals(
+                    others.stream().sorted().toList(),
+                    entries.map(e -> e.getFileName().toString()).sorted().toList());
+        }
+        String message =
+                assertThrows(
+                                JlatentException.class,
+                                () -> AtomicFile.clean(folder.resolve("no/such.txt")))
+                        .getMessage();
+        assertEquals(
+                "cannot write to " + folder.resolve("no") + ": its folder does not exist", message);
     }
 
     @Test

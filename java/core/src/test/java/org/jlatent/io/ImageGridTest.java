@@ -10,13 +10,17 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import javax.imageio.ImageIO;
+import org.jlatent.data.ImageShape;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 final class ImageGridTest {
     private static final int GAP = 2;
     private static final int SIDE = 100; // of the images: too large to be enlarged
+
+    private static final ImageShape SQUARE = new ImageShape(SIDE, SIDE, 1);
 
     @TempDir Path folder;
 
@@ -40,7 +44,7 @@ final class ImageGridTest {
     @Test
     void imagesFillRowsAndValuesAreClamped() throws IOException {
         float[] images = flat(0, 0.5f, 1, -3, 7, Float.NaN, 0.2f);
-        ImageGrid.write(folder.resolve("g.png"), images, SIDE, SIDE, 1, 3);
+        ImageGrid.of(images, SQUARE).columns(3).write(folder.resolve("g.png"));
         BufferedImage picture = read();
         assertEquals(GAP + 3 * (SIDE + GAP), picture.getWidth());
         assertEquals(GAP + 3 * (SIDE + GAP), picture.getHeight());
@@ -59,7 +63,7 @@ final class ImageGridTest {
     @Test
     void coloursStandInTheirPlacesAndSmallImagesAreEnlarged() throws IOException {
         float[] image = {1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0.2f, 0.4f, 0.6f};
-        ImageGrid.write(folder.resolve("g.png"), image, 2, 3, 3, 4);
+        ImageGrid.of(image, new ImageShape(2, 3, 3)).columns(4).write(folder.resolve("g.png"));
         BufferedImage picture = read();
         int zoom = 32; // 96 / 3
         assertEquals(GAP + 3 * zoom + GAP, picture.getWidth());
@@ -75,14 +79,10 @@ final class ImageGridTest {
 
     @Test
     void pairsStandAboveEachOther() throws IOException {
-        ImageGrid.writePairs(
-                folder.resolve("g.png"),
-                flat(1, 0.2f, 0.4f),
-                flat(0, 0.6f, 0.8f),
-                SIDE,
-                SIDE,
-                1,
-                2);
+        ImageGrid.of(flat(1, 0.2f, 0.4f), SQUARE)
+                .below(flat(0, 0.6f, 0.8f))
+                .columns(2)
+                .write(folder.resolve("g.png"));
         BufferedImage picture = read();
         int[] above = {0xffffff, 0x333333, 0x666666};
         int[] below = {0x000000, 0x999999, 0xcccccc};
@@ -96,15 +96,48 @@ final class ImageGridTest {
         }
     }
 
+    /** Labels move the images, and put ink in the margins: at each label, and nowhere else. */
+    @Test
+    void labelsStandBesideTheirRowsAndColumns() throws IOException {
+        float[] images = flat(0, 1, 0, 1);
+        ImageGrid.of(images, SQUARE)
+                .columns(2)
+                .rowLabels(List.of("", "below"))
+                .columnLabels(List.of("left", ""))
+                .write(folder.resolve("g.png"));
+        BufferedImage picture = read();
+        int left = picture.getWidth() - 2 * (SIDE + GAP) - GAP;
+        int top = picture.getHeight() - 2 * (SIDE + GAP) - GAP;
+        assertTrue(left > 20 && top > 10, left + " " + top);
+        assertEquals(0, rgb(picture, left + GAP, top + GAP));
+        assertEquals(0xffffff, rgb(picture, left + GAP + SIDE + GAP, top + GAP));
+        assertEquals(0, ink(picture, 0, top, left, top + SIDE));
+        assertTrue(ink(picture, 0, top + SIDE + GAP, left, picture.getHeight()) > 20);
+        assertTrue(ink(picture, left, 0, left + SIDE, top) > 20);
+        assertEquals(0, ink(picture, left + SIDE + GAP, 0, picture.getWidth(), top));
+    }
+
+    private static int ink(BufferedImage picture, int left, int top, int right, int bottom) {
+        int pixels = 0;
+        for (int y = top; y < bottom; y++) {
+            for (int x = left; x < right; x++) {
+                pixels += rgb(picture, x, y) != rgb(picture, 0, 0) ? 1 : 0;
+            }
+        }
+        return pixels;
+    }
+
     @Test
     void badArgumentsAreNamedAndNothingIsWritten() {
         Path file = folder.resolve("g.png");
-        fails("7 values", () -> ImageGrid.write(file, new float[7], 2, 2, 1, 1));
-        fails("0 values", () -> ImageGrid.write(file, new float[0], 2, 2, 1, 1));
-        fails("got 2", () -> ImageGrid.write(file, new float[8], 2, 2, 2, 1));
-        fails("in 0 columns", () -> ImageGrid.write(file, new float[4], 2, 2, 1, 0));
-        fails("0x2 images", () -> ImageGrid.write(file, new float[4], 0, 2, 1, 1));
-        fails("8 and 4", () -> ImageGrid.writePairs(file, new float[8], new float[4], 2, 2, 1, 1));
+        ImageShape small = new ImageShape(2, 2, 1);
+        ImageGrid one = ImageGrid.of(new float[4], small);
+        fails("7 values", () -> ImageGrid.of(new float[7], small));
+        fails("0 values", () -> ImageGrid.of(new float[0], small));
+        fails("got 2", () -> ImageGrid.of(new float[8], new ImageShape(2, 2, 2)));
+        fails("0 columns", () -> one.columns(0));
+        fails("4 and 8", () -> one.below(new float[8]));
+        fails("2 row labels for 1", () -> one.rowLabels(List.of("a", "b")).write(file));
         assertFalse(Files.exists(file));
     }
 

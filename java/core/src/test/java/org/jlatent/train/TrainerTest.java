@@ -38,7 +38,7 @@ final class TrainerTest {
     private Vae vae(long seed) {
         return new Vae(
                 new Init(scope, seed),
-                images.dimensions(),
+                images.shape(),
                 VaeConfig.defaults().hidden(32).latent(4),
                 seed);
     }
@@ -126,7 +126,7 @@ final class TrainerTest {
         Map<Float, Double> kl = new HashMap<>();
         for (float beta : new float[] {0, 1, 20}) {
             VaeConfig config = VaeConfig.defaults().hidden(32).latent(4).beta(beta);
-            Vae vae = new Vae(new Init(scope, 1), images.dimensions(), config, 1);
+            Vae vae = new Vae(new Init(scope, 1), images.shape(), config, 1);
             kl.put(
                     beta,
                     Trainer.of(vae)
@@ -139,7 +139,7 @@ final class TrainerTest {
         }
         assertTrue(kl.get(0f) > kl.get(1f) && kl.get(1f) > kl.get(20f), kl.toString());
         VaeConfig floor = VaeConfig.defaults().hidden(32).latent(4).beta(20).freeBits(0.5f);
-        Vae vae = new Vae(new Init(scope, 1), images.dimensions(), floor, 1);
+        Vae vae = new Vae(new Init(scope, 1), images.shape(), floor, 1);
         double held =
                 Trainer.of(vae).data(images).batchSize(64).epochs(15).train().metrics().get("kl");
         assertTrue(
@@ -247,7 +247,7 @@ final class TrainerTest {
         Vae vae =
                 new Vae(
                         new Init(scope, 1),
-                        images.dimensions(),
+                        images.shape(),
                         VaeConfig.defaults()
                                 .hidden(8)
                                 .latent(2)

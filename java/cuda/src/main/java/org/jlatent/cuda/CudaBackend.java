@@ -10,6 +10,7 @@ import jcuda.runtime.JCuda;
 import jcuda.runtime.cudaStream_t;
 import org.jlatent.DeviceException;
 import org.jlatent.spi.Backend;
+import org.jlatent.spi.Dense;
 
 /**
  * Memory and one stream of the current CUDA device through JCuda; launches go to our own table on
@@ -118,6 +119,11 @@ final class CudaBackend implements Backend {
         copyIn(Pointer.to(source), address, source.length);
     }
 
+    @Override
+    public void copyIn(long source, long address, long bytes) {
+        copyIn(new Address(source), address, bytes);
+    }
+
     // Copies are synchronous: JCuda lets go of a Java array as soon as the call returns. They come
     // after everything on our stream, which is an ordinary (blocking) one.
     private static void copyIn(Pointer source, long address, long bytes) {
@@ -139,6 +145,11 @@ final class CudaBackend implements Backend {
     @Override
     public void copyOut(long address, byte[] destination) {
         copyOut(address, Pointer.to(destination), destination.length);
+    }
+
+    @Override
+    public void copyOut(long address, long destination, long bytes) {
+        copyOut(address, new Address(destination), bytes);
     }
 
     private static void copyOut(long address, Pointer destination, long bytes) {
@@ -178,19 +189,9 @@ final class CudaBackend implements Backend {
     }
 
     @Override
-    public void matmul(
-            long m,
-            long n,
-            long k,
-            boolean transposeA,
-            boolean transposeB,
-            int activation,
-            long a,
-            long b,
-            long bias,
-            long out) {
+    public Dense dense() {
         throw new DeviceException(
-                "matrix products do not run on CUDA in this version; use Device.cpu()");
+                "matrix products and convolutions do not run on CUDA in this version; use Device.cpu()");
     }
 
     @Override

@@ -1,46 +1,16 @@
-// dense.h against fp64: odd sizes, both layouts, every activation, poisoned output.
-#include "dense.h"
-
+// matmul of dense.h against fp64: odd sizes, both layouts, every activation, poisoned output.
 #include <dlfcn.h>
-#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
-#include <random>
+#include <string>
 #include <thread>
-#include <vector>
+
+#include "dense_testing.h"
 
 namespace {
 
-double activate(int32_t activation, double x) {
-    switch (activation) {
-        case JL_RELU:
-            return x > 0.0 ? x : 0.0;
-        case JL_TANH:
-            return std::tanh(x);
-        case JL_SIGMOID:
-            return 1.0 / (1.0 + std::exp(-x));
-        case JL_SOFTPLUS:
-            return x > 0.0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x));
-        case JL_ELU:
-            return x < 0.0 ? std::expm1(x) : x;
-        case JL_SILU:
-            return x / (1.0 + std::exp(-x));
-        case JL_GELU:
-            return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
-        default:
-            return x;
-    }
-}
-
-std::vector<float> random_floats(size_t count, unsigned seed) {
-    std::mt19937 engine(seed);
-    std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
-    std::vector<float> values(count);
-    for (float& v : values) v = uniform(engine);
-    return values;
-}
+using namespace dense_testing;
 
 // With shift 1 every matrix starts off its 16-byte boundary.
 void check(const jl_matmul& s, bool with_bias, size_t shift = 0) {
@@ -80,23 +50,43 @@ TEST(Dense, MatmulEqualsTheReference) {
         for (int transposes = 0; transposes < 4; ++transposes)
             for (const bool bias : {false, true})
                 for (const size_t shift : {0, 1})
-                    check({m, n, k, transposes & 1, transposes >> 1, JL_IDENTITY, 0}, bias, shift);
+                    check({m, n, k, transposes & 1, transposes >> 1, JL_IDENTITY, JL_F32, JL_F32}, bias,
+                          shift);
 }
 
 TEST(Dense, ActivationsAreFused) {
-    for (int32_t activation = JL_IDENTITY; activation <= JL_GELU; ++activation)
-        for (const bool bias : {false, true}) check({13, 31, 5, 0, 1, activation, 0}, bias);
+    for (int64_t activation = JL_IDENTITY; activation <= JL_GELU; ++activation)
+        for (const bool bias : {false, true}) check({13, 31, 5, 0, 1, activation, JL_F32, JL_F32}, bias);
+}
+
+TEST(Dense, Bf16Operands) {
+    for (const int64_t out_dtype : {JL_F32, JL_BF16}) {
+        const jl_matmul s = {17, 33, 65, 1, 1, JL_TANH, JL_BF16, out_dtype};
+        const Stored a(JL_BF16, random_floats(17 * 65, 1)), b(JL_BF16, random_floats(33 * 65, 2));
+        const auto bias = random_floats(33, 3);
+        Output out(out_dtype, s.m * s.n);
+        ASSERT_EQ(jl_open_dense()->matmul(&s, a.data(), b.data(), bias.data(), out.data()), JL_OK)
+            << jl_open_dense()->last_error();
+        for (int64_t i = 0; i < s.m; ++i)
+            for (int64_t j = 0; j < s.n; ++j) {
+                Sum sum;
+                sum.add(bias[static_cast<size_t>(j)]);
+                for (int64_t l = 0; l < s.k; ++l) sum.add(a[l * s.m + i] * b[j * s.k + l]);
+                const double result = std::tanh(sum.value);
+                ASSERT_NEAR(out[i * s.n + j], result, sum.tolerance(out_dtype, result));
+            }
+    }
 }
 
 TEST(Dense, MoreShapesThanAreKept) {
     jl_open_dense()->set_threads(1);
-    for (int64_t m = 1; m <= 1100; ++m) check({m, 1, 1, 0, 0, JL_IDENTITY, 0}, false);
-    check({1, 1, 1, 0, 0, JL_IDENTITY, 0}, false);
+    for (int64_t m = 1; m <= 1100; ++m) check({m, 1, 1, 0, 0, JL_IDENTITY, JL_F32, JL_F32}, false);
+    check({1, 1, 1, 0, 0, JL_IDENTITY, JL_F32, JL_F32}, false);
 }
 
 // Two threads, the same shape, different matrices.
 TEST(Dense, ThreadsDoNotDisturbEachOther) {
-    const jl_matmul s = {48, 48, 48, 0, 0, JL_IDENTITY, 0};
+    const jl_matmul s = {48, 48, 48, 0, 0, JL_IDENTITY, JL_F32, JL_F32};
     std::atomic<int> ready{0};
     int wrong[2] = {0, 0};
     const auto work = [&](unsigned thread) {
@@ -126,23 +116,24 @@ TEST(Dense, SetThreadsSetsTheOneOpenMP) {
     for (const int32_t wanted : {1, 3, 2}) {
         jl_open_dense()->set_threads(wanted);
         EXPECT_EQ(threads(), wanted);
-        check({128, 40, 400, 0, 0, JL_IDENTITY, 0}, true);
+        check({128, 40, 400, 0, 0, JL_IDENTITY, JL_F32, JL_F32}, true);
     }
     jl_open_dense()->set_threads(0);
     EXPECT_EQ(threads(), 1);
 }
 
 TEST(Dense, EmptyMatricesAreLeftAlone) {
-    const jl_matmul none = {0, 5, 3, 0, 0, JL_IDENTITY, 0};
+    const jl_matmul none = {0, 5, 3, 0, 0, JL_IDENTITY, JL_F32, JL_F32};
     EXPECT_EQ(jl_open_dense()->matmul(&none, nullptr, nullptr, nullptr, nullptr), JL_OK);
 }
 
 TEST(Dense, BadArgumentsAreNamed) {
     float x = 0.0f;
-    const jl_matmul bad_k = {1, 1, 0, 0, 0, JL_IDENTITY, 0}, bad_activation = {1, 1, 1, 0, 0, 99, 0};
+    const jl_matmul bad_k = {1, 1, 0, 0, 0, JL_IDENTITY, JL_F32, JL_F32},
+                    bad_activation = {1, 1, 1, 0, 0, 99, JL_F32, JL_F32};
     EXPECT_EQ(jl_open_dense()->matmul(&bad_k, &x, &x, nullptr, &x), JL_BAD_ARGUMENT);
     EXPECT_NE(std::string(jl_open_dense()->last_error()).find("k >= 1"), std::string::npos);
-    EXPECT_NE(jl_open_dense()->matmul(&bad_activation, &x, &x, nullptr, &x), JL_OK);
+    EXPECT_EQ(jl_open_dense()->matmul(&bad_activation, &x, &x, nullptr, &x), JL_BAD_ARGUMENT);
     EXPECT_NE(std::string(jl_open_dense()->last_error()).find("99"), std::string::npos);
 }
 

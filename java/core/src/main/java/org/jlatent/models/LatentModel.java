@@ -1,0 +1,91 @@
+package org.jlatent.models;
+
+import org.jlatent.Device;
+import org.jlatent.Scope;
+import org.jlatent.Shape;
+import org.jlatent.Tape;
+import org.jlatent.Tensor;
+import org.jlatent.data.ImageSet;
+import org.jlatent.data.ImageShape;
+import org.jlatent.nn.Likelihood;
+
+/** A model that gives each image a code of a few numbers, and an image back for a code. */
+public abstract class LatentModel extends Model {
+
+    /** The images that the model takes. */
+    public abstract ImageShape image();
+
+    /** Numbers in a code. */
+    public abstract int latent();
+
+    /** What the decoder's output means. */
+    public abstract Likelihood likelihood();
+
+    /**
+     * The codes of images: where a posterior is a distribution, its mean. Not recorded.
+     *
+     * @param x {@code [batch, values]}
+     * @return {@code [batch, latent]}
+     */
+    public abstract Tensor code(Scope scope, Tensor x);
+
+    /**
+     * The parameters of p(x|z).
+     *
+     * @param z {@code [rows, latent]}
+     * @return {@code [rows, parametersPerValue values]}
+     */
+    public abstract Tensor decode(Tape tape, Tensor z);
+
+    /** Means of p(x|z), {@code rows values} numbers. */
+    public final float[] images(Scope scope, Tensor z) {
+        Tensor parameters = decode(Tape.inference(scope), z);
+        return likelihood().mean(parameters.toFloatArray(), image().values());
+    }
+
+    /** Means of p(x|z) at the code of x, {@code batch values} numbers. */
+    public final float[] reconstruct(Scope scope, Tensor x) {
+        return images(scope, code(scope, x));
+    }
+
+    /**
+     * The codes of a whole set, {@code size latent} numbers, in its order.
+     *
+     * @throws IllegalArgumentException unless the images are of the size the model takes
+     */
+    public final float[] features(ImageSet images, int batchSize) {
+        if (!images.shape().equals(image())) {
+            throw new IllegalArgumentException(
+                    "the model takes images of "
+                            + image()
+                            + ", "
+                            + images.name()
+                            + " has "
+                            + images.shape());
+        }
+        float[] codes = new float[Math.multiplyExact(images.size(), latent())];
+        try (Scope scope = new Scope(device())) {
+            for (int first = 0; first < images.size(); first += batchSize) {
+                scope.clear();
+                int count = Math.min(batchSize, images.size() - first);
+                float[] batch = code(scope, batch(scope, images, first, count)).toFloatArray();
+                System.arraycopy(batch, 0, codes, first * latent(), batch.length);
+            }
+        }
+        return codes;
+    }
+
+    /** Where the parameters are. */
+    public final Device device() {
+        return parameters().values().iterator().next().device();
+    }
+
+    static Tensor batch(Scope scope, ImageSet images, int first, int count) {
+        int dims = images.dimensions();
+        float[] pixels = new float[Math.multiplyExact(count, dims)];
+        for (int i = 0; i < count; i++) {
+            images.read(first + i, pixels, i * dims);
+        }
+        return scope.of(Shape.of(count, dims), pixels);
+    }
+}

@@ -1,0 +1,143 @@
+package org.jlatent.models;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.jlatent.Activation;
+import org.jlatent.ConvOps;
+import org.jlatent.Shape;
+import org.jlatent.Tape;
+import org.jlatent.Tensor;
+import org.jlatent.data.ImageShape;
+import org.jlatent.nn.Conv2d;
+import org.jlatent.nn.ConvTranspose2d;
+import org.jlatent.nn.Functions;
+import org.jlatent.nn.Init;
+import org.jlatent.nn.Layer;
+import org.jlatent.nn.Linear;
+import org.jlatent.nn.Reshape;
+import org.jlatent.nn.Sequential;
+
+/**
+ * Encoders and decoders that mirror each other: 4x4 convolutions of stride 2, then linear layers;
+ * or linear layers alone.
+ */
+final class Networks {
+    private static final int KERNEL = 4;
+    private static final ConvOps.Options HALVED =
+            ConvOps.Options.plain().withStride(2, 2).withPadding(1, 1);
+
+    private final Init init;
+    private final ImageShape image;
+    private final int[] channels;
+    private final int[] hidden;
+    private final Activation activation;
+
+    /**
+     * @param channels of the convolutions; empty: none
+     * @param hidden widths of the linear layers between them and the latent
+     */
+    Networks(Init init, ImageShape image, int[] channels, int[] hidden, Activation activation) {
+        this.init = init;
+        this.image = image;
+        this.channels = channels;
+        this.hidden = hidden;
+        this.activation = activation;
+        if (halved(image.height(), channels.length) < 1
+                || halved(image.width(), channels.length) < 1) {
+            throw new IllegalArgumentException(
+                    channels.length
+                            + " convolutions of stride 2 leave nothing of images of "
+                            + image
+                            + "; use fewer channels, or none");
+        }
+    }
+
+    /** {@code [batch, values]} to {@code [batch, out]}. */
+    Sequential encoder(int out) {
+        List<Layer> layers = new ArrayList<>();
+        int width = image.values();
+        if (channels.length > 0) {
+            layers.add(new Reshape(image.height(), image.width(), image.channels()));
+            int in = image.channels();
+            for (int filters : channels) {
+                layers.add(new Conv2d(init, in, filters, KERNEL, HALVED, activation));
+                in = filters;
+            }
+            width = smallest();
+            layers.add(new Reshape(width));
+        }
+        for (int units : hidden) {
+            layers.add(new Linear(init, width, units, activation));
+            width = units;
+        }
+        layers.add(new Linear(init, width, out));
+        return new Sequential(layers.toArray(Layer[]::new));
+    }
+
+    /**
+     * {@code [rows, in]} to {@code [rows, parameters values]}: all first parameters of a row, then
+     * all second ones.
+     */
+    Sequential decoder(int in, int parameters) {
+        List<Layer> layers = new ArrayList<>();
+        int width = in;
+        for (int i = hidden.length - 1; i >= 0; i--) {
+            layers.add(new Linear(init, width, hidden[i], activation));
+            width = hidden[i];
+        }
+        if (channels.length == 0) {
+            layers.add(new Linear(init, width, (long) image.values() * parameters));
+            return new Sequential(layers.toArray(Layer[]::new));
+        }
+        int levels = channels.length;
+        layers.add(new Linear(init, width, smallest(), activation));
+        layers.add(
+                new Reshape(
+                        halved(image.height(), levels),
+                        halved(image.width(), levels),
+                        channels[levels - 1]));
+        for (int level = levels - 1; level >= 0; level--) {
+            int filters = level == 0 ? image.channels() * parameters : channels[level - 1];
+            layers.add(
+                    new ConvTranspose2d(
+                            init,
+                            channels[level],
+                            filters,
+                            KERNEL,
+                            KERNEL,
+                            HALVED,
+                            halved(image.height(), level) % 2,
+                            halved(image.width(), level) % 2,
+                            level == 0 ? Activation.IDENTITY : activation));
+        }
+        layers.add((tape, x) -> planes(tape, x, parameters));
+        return new Sequential(layers.toArray(Layer[]::new));
+    }
+
+    /** {@code [rows, height, width, parameters channels]} to {@code [rows, parameters values]}. */
+    private static Tensor planes(Tape tape, Tensor x, int parameters) {
+        long rows = x.shape().get(0);
+        long channels = x.shape().get(3) / parameters;
+        long values = x.shape().get(1) * x.shape().get(2) * channels;
+        Tensor[] planes = new Tensor[parameters];
+        for (int p = 0; p < parameters; p++) {
+            Tensor plane =
+                    parameters == 1
+                            ? x
+                            : Functions.slice(tape, x, 3, p * channels, (p + 1) * channels);
+            planes[p] = Functions.reshape(tape, plane, Shape.of(rows, values));
+        }
+        return parameters == 1 ? planes[0] : Functions.concat(tape, 1, planes);
+    }
+
+    private int smallest() {
+        int levels = channels.length;
+        return halved(image.height(), levels)
+                * halved(image.width(), levels)
+                * channels[levels - 1];
+    }
+
+    private static int halved(int size, int times) {
+        return size >> Math.min(times, 31);
+    }
+}

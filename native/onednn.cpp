@@ -1,0 +1,111 @@
+// libjlatent_onednn: dense.h on oneDNN [Apache-2.0].
+#include "onednn.h"
+
+#include <omp.h>
+
+namespace jlatent {
+
+dnnl::engine& engine() {
+    static dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
+    return cpu;
+}
+
+void append_activation(dnnl::post_ops& ops, int64_t activation) {
+    using dnnl::algorithm;
+    switch (activation) {
+        case JL_IDENTITY:
+            return;
+        case JL_RELU:
+            return ops.append_eltwise(algorithm::eltwise_relu, 0.0f, 0.0f);
+        case JL_TANH:
+            return ops.append_eltwise(algorithm::eltwise_tanh, 0.0f, 0.0f);
+        case JL_SIGMOID:
+            return ops.append_eltwise(algorithm::eltwise_logistic, 0.0f, 0.0f);
+        case JL_SOFTPLUS:
+            return ops.append_eltwise(algorithm::eltwise_soft_relu, 1.0f, 0.0f);
+        case JL_ELU:
+            return ops.append_eltwise(algorithm::eltwise_elu, 1.0f, 0.0f);
+        case JL_SILU:
+            return ops.append_eltwise(algorithm::eltwise_swish, 1.0f, 0.0f);
+        case JL_GELU:
+            return ops.append_eltwise(algorithm::eltwise_gelu_tanh, 0.0f, 0.0f);
+        default:
+            throw std::invalid_argument("unknown activation " + std::to_string(activation));
+    }
+}
+
+memory::data_type data_type(int64_t dtype) {
+    if (dtype != JL_F32 && dtype != JL_BF16)
+        throw std::invalid_argument("unknown dtype " + std::to_string(dtype));
+    return dtype == JL_BF16 ? memory::data_type::bf16 : memory::data_type::f32;
+}
+
+memory::desc stored(const memory::dims& extents, const std::vector<int>& order, memory::data_type type) {
+    memory::dims strides(extents.size(), 1);
+    for (size_t d = extents.size() - 1; d > 0; --d) strides[d - 1] = strides[d] * extents[d];
+    memory::dims seen_extents, seen_strides;
+    for (const int d : order) {
+        seen_extents.push_back(extents[static_cast<size_t>(d)]);
+        seen_strides.push_back(strides[static_cast<size_t>(d)]);
+    }
+    return memory::desc(seen_extents, type, seen_strides);
+}
+
+void Prepared::input(int argument, const memory::desc& given, const memory::desc& wanted) {
+    add(argument, given, wanted, false);
+}
+
+void Prepared::output(int argument, const memory::desc& given, const memory::desc& wanted) {
+    add(argument, given, wanted, true);
+}
+
+void Prepared::add(int argument, const memory::desc& given, const memory::desc& wanted, bool output) {
+    Operand operand = {memory(given, engine(), nullptr), memory(), dnnl::reorder(), output};
+    if (given != wanted) {
+        operand.inner = memory(wanted, engine());
+        operand.reorder = output ? dnnl::reorder(operand.inner, operand.given)
+                                 : dnnl::reorder(operand.given, operand.inner);
+    }
+    arguments_[argument] = operand.inner ? operand.inner : operand.given;
+    operands_.insert_or_assign(argument, operand);
+}
+
+void Prepared::run(std::initializer_list<std::pair<int, const void*>> addresses) {
+    for (const auto& [argument, address] : addresses) {
+        const auto found = operands_.find(argument);
+        if (found != operands_.end()) found->second.given.set_data_handle(const_cast<void*>(address));
+    }
+    for (auto& [argument, operand] : operands_)
+        if (operand.inner && !operand.output) operand.reorder.execute(stream_, operand.given, operand.inner);
+    primitive_.execute(stream_, arguments_);
+    for (auto& [argument, operand] : operands_)
+        if (operand.inner && operand.output) operand.reorder.execute(stream_, operand.inner, operand.given);
+    stream_.wait();
+}
+
+namespace {
+
+void set_threads(int32_t threads) { omp_set_num_threads(threads < 1 ? 1 : threads); }
+
+#define JL_ENTRY(launcher) &Entry<&launcher>::call
+
+const jl_dense table = {
+    JL_ABI_VERSION,
+    sizeof(jl_dense),
+    &last_error,
+    JL_ENTRY(matmul),
+    JL_ENTRY(conv),
+    JL_ENTRY(conv_transpose),
+    JL_ENTRY(conv_weight_gradient),
+    &pool_winners_bytes,
+    JL_ENTRY(pool),
+    JL_ENTRY(pool_backward),
+    &set_threads,
+};
+
+}  // namespace
+}  // namespace jlatent
+
+extern "C" __attribute__((visibility("default"))) const jl_dense* jl_open_dense(void) {
+    return &jlatent::table;
+}
