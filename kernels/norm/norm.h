@@ -31,7 +31,8 @@
 // overwritten     y, statistics, dx, d_gamma, d_beta; none may overlap another array. Every output may be null.
 // workspace       forward and backward: norm_workspace(shape) bytes
 // precision       tiles of rows are summed in f32 around their own first row, and joined in fp64: a large mean costs
-//                 no digits. NaN and infinity stay in their item (and in d_gamma, d_beta of its channels).
+//                 no digits; a tile that begins with an outlier loses at most log2(its rows) bits of the variance.
+//                 NaN and infinity stay in their item (and in d_gamma, d_beta of its channels).
 // deterministic   yes: sums in a fixed order that depends on the shape alone
 // bytes           of count = outer spatial C values: forward 12 count, backward 20 count, inference 8 count. CPU:
 //                 forward 8 and backward 12 where what one core works on stays in its cache

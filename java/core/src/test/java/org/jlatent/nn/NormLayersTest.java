@@ -150,8 +150,11 @@ final class NormLayersTest {
         assertEquals((1 - 0.3) / Math.sqrt(variance[0] + 1e-5), inferred[0], 1e-5);
         assertEquals((60 - 3.0) / Math.sqrt(variance[1] + 1e-5), inferred[7], 1e-4);
         assertArrayEquals(variance, norm.runningVariance().toFloatArray());
-        // The running statistics are no parameters: nobody asks for their gradient.
+        // The running statistics are kept with the parameters, but nobody asks for their gradient.
         assertEquals(List.of("weight", "bias"), new ArrayList<>(norm.parameters().keySet()));
+        assertEquals(
+                List.of("runningMean", "runningVariance"),
+                new ArrayList<>(norm.buffers().keySet()));
     }
 
     @Test
