@@ -138,14 +138,3 @@ JL_JNI(jint, Kernels, fill0)
 (JNIEnv*, jclass, jlong table, jlong out, jfloat value, jlong count, jlong stream) {
     return kernels(table)->fill(pointer<float>(out), value, count, stream_of(stream));
 }
-
-JL_JNI(jlong, Kernels, sumRowsWorkspace0)(JNIEnv*, jclass, jlong table, jlong rows, jlong columns) {
-    return static_cast<jlong>(kernels(table)->sum_rows_workspace(rows, columns));
-}
-
-JL_JNI(jint, Kernels, sumRows0)
-(JNIEnv*, jclass, jlong table, jlong x, jlong out, jlong rows, jlong columns, jlong workspace,
- jlong workspace_bytes, jlong stream) {
-    return kernels(table)->sum_rows(pointer<const float>(x), pointer<float>(out), rows, columns,
-                                    workspace_of(workspace, workspace_bytes), stream_of(stream));
-}

@@ -66,6 +66,15 @@ JL_JNI(void, Native, copyBytesOut0)
     env->SetByteArrayRegion(destination, offset, count, pointer<const jbyte>(address));
 }
 
+// The two may overlap: a tensor can lie on the buffer it is copied to.
+JL_JNI(void, Native, copy0)(JNIEnv*, jclass, jlong source, jlong destination, jlong bytes) {
+    std::memmove(pointer<void>(destination), pointer<const void>(source), static_cast<size_t>(bytes));
+}
+
+JL_JNI(jlong, Native, bufferAddress0)(JNIEnv* env, jclass, jobject buffer) {
+    return static_cast<jlong>(reinterpret_cast<uintptr_t>(env->GetDirectBufferAddress(buffer)));
+}
+
 JL_JNI(jstring, Native, probe0)(JNIEnv* env, jclass, jstring name) {
     const Text text(env, name);
     return dlopen(text.get(), RTLD_LAZY | RTLD_LOCAL) != nullptr ? nullptr : env->NewStringUTF(dlerror());

@@ -1,5 +1,7 @@
 // What the parts of libjlatent_onednn share: the engine, descriptors, and primitives kept ready by shape.
 #pragma once
+#include <omp.h>
+
 #include <cstring>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string>
@@ -7,6 +9,7 @@
 
 #include "dense.h"
 #include "status.h"
+#include "team.h"
 
 namespace jlatent {
 
@@ -55,19 +58,24 @@ class Prepared {
 
 constexpr size_t kMostPrepared = 1024;  // shapes a thread keeps; more than any model has
 
-// The thread's own Prepared for `key`, made by `make` the first time: making one costs tens of microseconds
-// to milliseconds. Key: integers only, without padding.
+// Runs the primitive for `key`, made by `make` the first time: making one costs tens of microseconds to
+// milliseconds. Key: integers only, without padding. Each thread that runs primitives keeps its own, for each
+// number of threads that it is to use: a primitive is made for one.
 template <class Key, class Make>
-Prepared& prepared(const Key& key, Make make) {
+void run_prepared(const Key& key, Make make, std::initializer_list<std::pair<int, const void*>> addresses) {
     static_assert(std::has_unique_object_representations_v<Key>, "keys are compared as bytes");
-    static thread_local std::unordered_map<std::string, Prepared> ready;
-    const std::string bytes(reinterpret_cast<const char*>(&key), sizeof key);
-    auto found = ready.find(bytes);
-    if (found == ready.end()) {
-        if (ready.size() >= kMostPrepared) ready.clear();
-        found = ready.emplace(bytes, make()).first;
-    }
-    return found->second;
+    in_team([&] {
+        static thread_local std::unordered_map<std::string, Prepared> ready;
+        const int threads = omp_get_max_threads();
+        std::string bytes(reinterpret_cast<const char*>(&key), sizeof key);
+        bytes.append(reinterpret_cast<const char*>(&threads), sizeof threads);
+        auto found = ready.find(bytes);
+        if (found == ready.end()) {
+            if (ready.size() >= kMostPrepared) ready.clear();
+            found = ready.emplace(bytes, make(key)).first;
+        }
+        found->second.run(addresses);
+    });
 }
 
 // The table's entries; see dense.h.

@@ -30,7 +30,8 @@ jcuda=$(property jcuda.version)
 console=org.junit.platform:junit-platform-console-standalone:1.$(property junit.version | cut -d. -f2-) # for JUnit 5.x
 (cd "$home" && mvn -q -B -N -Dstyle.color=never org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy \
     -Dartifact="$console" -DoutputDirectory="$scratch/console") >&2
-for jar in "$home"/java/{core,cuda}/target/jlatent-*.jar "$home"/java/cli/target/lib/jcuda-"$jcuda".jar \
+mapfile -t ours < <(find "$home"/java/{core,cuda}/target -maxdepth 1 -name 'jlatent-*.jar' ! -name '*-sources.jar' ! -name '*-javadoc.jar')
+for jar in "${ours[@]}" "$home"/java/cli/target/lib/jcuda-"$jcuda".jar \
     "$home"/java/cli/target/lib/jcuda-natives-"$jcuda"-linux-x86_64.jar "$scratch"/console/*.jar; do
     mkdir "$scratch/jar"
     # JCuda's PTX compiler is the largest of its libraries, and not ours to use.

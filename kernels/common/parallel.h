@@ -1,10 +1,9 @@
 // What every _cpu.cpp shares: loops over the cores whose results do not depend on how many there are.
 #pragma once
-#include <omp.h>
-
 #include "host_device.h"
 #include "jlatent.h"
 #include "status.h"
+#include "team.h"
 
 namespace jlatent::JL_TABLE {
 
@@ -18,8 +17,10 @@ void parallel_for(int64_t count, int64_t elements, Body body) {
         for (int64_t i = 0; i < count; ++i) body(i);
         return;
     }
+    in_team([=] {
 #pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < count; ++i) body(i);
+        for (int64_t i = 0; i < count; ++i) body(i);
+    });
 }
 
 constexpr size_t kWorkspaceHeader = 256;  // unused on the CPU; the layout is the CUDA one

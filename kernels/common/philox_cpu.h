@@ -73,6 +73,27 @@ inline void philox_words(uint32_t first, uint32_t sample, uint32_t step, uint32_
     }
 }
 
+// Words of `blocks` blocks from `first` on, in the order of the elements: out holds 4 * blocks, rounded up to a
+// multiple of kNoiseGroup (the excess is written).
+inline void philox_fill_bits(uint32_t first, int64_t blocks, uint32_t sample, const jl_random& random,
+                             uint32_t site, uint32_t* out) {
+    const PhiloxKey key = philox_key(random);
+    for (int64_t b = 0; b < blocks; b += kNoiseBlocks) {
+        uint32_t words[kPhiloxWords][kNoiseBlocks];
+        for (int half = 0; half < kNoiseBlocks; half += kLanes)
+            philox_words(first + static_cast<uint32_t>(b) + static_cast<uint32_t>(half), sample, random.step,
+                         site, key, &words[0][half], kNoiseBlocks);
+        uint32_t* group = out + kPhiloxWords * b;
+#pragma omp simd
+        for (int l = 0; l < kNoiseBlocks; ++l) {
+            group[4 * l + 0] = words[0][l];
+            group[4 * l + 1] = words[1][l];
+            group[4 * l + 2] = words[2][l];
+            group[4 * l + 3] = words[3][l];
+        }
+    }
+}
+
 // Normals of `blocks` blocks from `first` on, four neighbouring elements a block: out holds 4 * blocks,
 // rounded up to a multiple of kNoiseGroup (the excess is written).
 inline void philox_fill_normals(uint32_t first, int64_t blocks, uint32_t sample, const jl_random& random,

@@ -2,10 +2,15 @@
 #include "table.h"
 
 #include "adam/adam.h"
+#include "dropout/dropout.h"
 #include "elementwise/elementwise.h"
+#include "embedding/embedding.h"
 #include "gaussian/gaussian.h"
 #include "likelihood/likelihood.h"
+#include "norm/norm.h"
 #include "random/random.h"
+#include "resample/resample.h"
+#include "softmax/softmax.h"
 #include "status.h"
 
 namespace jlatent::JL_TABLE {
@@ -33,8 +38,22 @@ const jl_kernels* table() {
         JL_ENTRY(add),
         JL_ENTRY(scale),
         JL_ENTRY(fill),
-        &sum_rows_workspace,
-        JL_ENTRY(sum_rows),
+        &sum_axis_workspace,
+        JL_ENTRY(sum_axis),
+        JL_ENTRY(multiply),
+        JL_ENTRY(copy_blocks),
+        JL_ENTRY(dropout),
+        JL_ENTRY(softmax_forward),
+        JL_ENTRY(softmax_backward),
+        JL_ENTRY(upsample_forward),
+        JL_ENTRY(upsample_backward),
+        JL_ENTRY(embedding_forward),
+        &embedding_workspace,
+        JL_ENTRY(embedding_backward),
+        &norm_workspace,
+        JL_ENTRY(norm_forward),
+        JL_ENTRY(norm_inference),
+        JL_ENTRY(norm_backward),
     };
     return &kernels;
 }

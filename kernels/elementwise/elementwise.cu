@@ -49,6 +49,17 @@ __global__ void add_kernel(const float* a, const float* b, float* out, int64_t c
     store_quad(out, i, n, q);
 }
 
+// out may be a or b.
+__global__ void multiply_kernel(const float* a, const float* b, float* out, int64_t count) {
+    const int64_t i = quad_start();
+    const int n = quad_count(i, count);
+    Quad q = load_quad(a, i, n);
+    const Quad r = load_quad(b, i, n);
+    JL_UNROLL
+    for (int k = 0; k < 4; ++k) q.v[k] *= r.v[k];
+    store_quad(out, i, n, q);
+}
+
 // out may be x.
 __global__ void scale_kernel(const float* x, const float* __restrict__ factor, float* out, int64_t count) {
     const int64_t i = quad_start();
@@ -65,42 +76,97 @@ __global__ void fill_kernel(float* __restrict__ out, float value, int64_t count)
     store_quad(out, i, quad_count(i, count), {{value, value, value, value}});
 }
 
-// A block sums one split of the rows for 32 columns: 8 warps take every 8th row, then their sums meet in
-// shared memory.
+// A thread copies kWide neighbouring elements: 4 where rows, strides and addresses allow it, else 1.
+template <int kWide>
+__global__ void copy_blocks_kernel(const float* __restrict__ x, int64_t x_stride, float* __restrict__ out,
+                                   int64_t out_stride, int64_t rows, int64_t columns) {
+    const int64_t i = blockIdx.x * static_cast<int64_t>(kBlock) + threadIdx.x, across = columns / kWide;
+    if (i >= rows * across) return;
+    const int64_t r = i / across, c = i % across * kWide;
+    if (kWide == 4)
+        store_quad(out, r * out_stride + c, 4, load_quad(x, r * x_stride + c, 4));
+    else
+        out[r * out_stride + c] = x[r * x_stride + c];
+}
+
 constexpr int kSumWarps = 8;
 constexpr int64_t kMostSplits = 64;
 
-__host__ __device__ inline int64_t row_splits(int64_t rows) {
-    const int64_t splits = (rows + 255) / 256;
-    return splits < 1 ? 1 : splits < kMostSplits ? splits : kMostSplits;
+// How the sums are shared out. inner > 1: a block sums one split of n for 32 neighbouring i, and its 8 warps take
+// every 8th j. inner = 1: a warp sums a short row, a block one split of a long one.
+struct SumPlan {
+    int64_t tiles;   // blocks side by side: tiles of i for every o, or rows
+    int64_t splits;  // parts that n is cut into
+    bool warps;      // a warp a row
+};
+
+constexpr int64_t kShortRow = 512;  // rows up to here are a warp's work
+
+inline SumPlan sum_plan(int64_t outer, int64_t n, int64_t inner) {
+    const bool rows = inner == 1;
+    if (rows && n <= kShortRow) return {(outer + kSumWarps - 1) / kSumWarps, 1, true};
+    const int64_t tiles = outer * ((inner + kWarp - 1) / kWarp), each = rows ? 4096 : 256;
+    int64_t splits = (n + each - 1) / each;
+    if (splits > kMostSplits) splits = kMostSplits;
+    const int64_t enough = outer == 1 ? kMostSplits : 8 * kMultiprocessors / (tiles < 1 ? 1 : tiles);
+    if (splits > enough) splits = enough;
+    return {tiles, splits < 1 ? 1 : splits, false};
 }
 
-// partial [splits, columns]; with one split, `partial` is `out` itself.
-__global__ void sum_rows_kernel(const float* __restrict__ x, float* __restrict__ out,
-                                float* __restrict__ partial, unsigned* counter, int64_t rows,
-                                int64_t columns) {
+// The last block adds the splits' sums, partial [outer, splits, inner].
+__device__ inline void sum_splits(float* out, const float* partial, unsigned* counter, int64_t outer,
+                                  int64_t splits, int64_t inner) {
+    if (splits == 1 || !last_block(counter)) return;
+    for (int64_t c = threadIdx.x; c < outer * inner; c += blockDim.x) {
+        const float* sums = partial + c / inner * splits * inner + c % inner;
+        float total = 0.0f;
+        for (int64_t s = 0; s < splits; ++s) total += __ldcg(sums + s * inner);
+        out[c] = total;
+    }
+}
+
+// With one split, `partial` is `out` itself.
+__global__ void sum_columns_kernel(const float* __restrict__ x, float* __restrict__ out,
+                                   float* __restrict__ partial, unsigned* counter, int64_t outer, int64_t n,
+                                   int64_t inner) {
     JL_SHARED(float, sums, [kSumWarps][kWarp]);
     const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
-    const int64_t splits = gridDim.y, column = blockIdx.x * static_cast<int64_t>(kWarp) + lane;
-    const int64_t each = (rows + splits - 1) / splits, start = blockIdx.y * each;
-    const int64_t end = start + each < rows ? start + each : rows;
+    const int64_t tiles = (inner + kWarp - 1) / kWarp, o = blockIdx.x / tiles;
+    const int64_t splits = gridDim.y, column = blockIdx.x % tiles * kWarp + lane;
+    const int64_t each = (n + splits - 1) / splits, start = blockIdx.y * each;
+    const int64_t end = start + each < n ? start + each : n;
+    const float* block = x + o * n * inner;
     float sum = 0.0f;
-    if (column < columns)
-        for (int64_t r = start + warp; r < end; r += kSumWarps) sum += x[r * columns + column];
+    if (column < inner)
+        for (int64_t j = start + warp; j < end; j += kSumWarps) sum += block[j * inner + column];
     sums[warp][lane] = sum;
     __syncthreads();
-    if (warp == 0 && column < columns) {
+    if (warp == 0 && column < inner) {
         float total = 0.0f;
         JL_UNROLL
         for (int w = 0; w < kSumWarps; ++w) total += sums[w][lane];
-        partial[blockIdx.y * columns + column] = total;
+        partial[(o * splits + blockIdx.y) * inner + column] = total;
     }
-    if (splits == 1 || !last_block(counter)) return;
-    for (int64_t c = threadIdx.x; c < columns; c += blockDim.x) {
-        float total = 0.0f;
-        for (int64_t s = 0; s < splits; ++s) total += __ldcg(partial + s * columns + c);
-        out[c] = total;
+    sum_splits(out, partial, counter, outer, splits, inner);
+}
+
+// inner = 1.
+template <bool kWarpPerRow>
+__global__ void sum_flat_kernel(const float* __restrict__ x, float* __restrict__ out,
+                                float* __restrict__ partial, unsigned* counter, int64_t outer, int64_t n) {
+    constexpr int kThreads = kWarpPerRow ? kWarp : kBlock;
+    const int64_t o =
+        kWarpPerRow ? blockIdx.x * static_cast<int64_t>(kSumWarps) + threadIdx.x / kWarp : blockIdx.x;
+    const int64_t splits = gridDim.y, quads = (n + 3) / 4, each = (quads + splits - 1) / splits * 4;
+    const int64_t start = blockIdx.y * each, end = start + each < n ? start + each : n;
+    float sum = 0.0f;
+    for (int64_t j = start + 4 * (threadIdx.x % kThreads); o < outer && j < end; j += 4 * kThreads) {
+        const Quad q = load_quad(x, o * n + j, end - j < 4 ? static_cast<int>(end - j) : 4);
+        sum += (q.v[0] + q.v[1]) + (q.v[2] + q.v[3]);
     }
+    sum = kWarpPerRow ? warp_sum(sum) : block_sum(sum);
+    if (threadIdx.x % kThreads == 0 && o < outer) partial[o * splits + blockIdx.y] = sum;
+    sum_splits(out, partial, counter, outer, splits, 1);
 }
 
 }  // namespace
@@ -145,18 +211,45 @@ jl_status fill(float* out, float value, int64_t count, jl_stream stream) {
     return launch("fill", quad_grid(count), kBlock, 0, stream, fill_kernel, out, value, count);
 }
 
-size_t sum_rows_workspace(int64_t rows, int64_t columns) {
-    return kWorkspaceHeader + static_cast<size_t>(row_splits(rows) * columns) * sizeof(float);
+size_t sum_axis_workspace(int64_t outer, int64_t n, int64_t inner) {
+    return kWorkspaceHeader +
+           static_cast<size_t>(outer * sum_plan(outer, n, inner).splits * inner) * sizeof(float);
 }
 
-jl_status sum_rows(const float* x, float* out, int64_t rows, int64_t columns, jl_workspace workspace,
-                   jl_stream stream) {
-    if (const jl_status status = check_sum_rows(x, out, rows, columns, workspace)) return status;
-    if (columns == 0) return JL_OK;
-    const int64_t splits = row_splits(rows);
-    const dim3 grid(static_cast<unsigned>((columns + kWarp - 1) / kWarp), static_cast<unsigned>(splits));
-    return launch("sum_rows", grid, kSumWarps * kWarp, 0, stream, sum_rows_kernel, x, out,
-                  splits == 1 ? out : workspace_floats(workspace), workspace_counter(workspace), rows,
+jl_status sum_axis(const float* x, float* out, int64_t outer, int64_t n, int64_t inner,
+                   jl_workspace workspace, jl_stream stream) {
+    static_assert(kSumWarps * kWarp == kBlock, "a warp a row fills a block");
+    if (const jl_status status = check_sum_axis(x, out, outer, n, inner, workspace)) return status;
+    if (outer == 0 || inner == 0) return JL_OK;
+    const SumPlan plan = sum_plan(outer, n, inner);
+    const dim3 grid(static_cast<unsigned>(plan.tiles), static_cast<unsigned>(plan.splits));
+    float* partial = plan.splits == 1 ? out : workspace_floats(workspace);
+    unsigned* counter = workspace_counter(workspace);
+    if (inner > 1)
+        return launch("sum_axis", grid, kBlock, 0, stream, sum_columns_kernel, x, out, partial, counter,
+                      outer, n, inner);
+    return launch("sum_axis", grid, kBlock, 0, stream,
+                  plan.warps ? sum_flat_kernel<true> : sum_flat_kernel<false>, x, out, partial, counter,
+                  outer, n);
+}
+
+jl_status multiply(const float* a, const float* b, float* out, int64_t count, jl_stream stream) {
+    if (const jl_status status = check_elementwise("multiply", count, a, out)) return status;
+    if (const jl_status status = check_elementwise("multiply", count, b, out)) return status;
+    if (count == 0) return JL_OK;
+    return launch("multiply", quad_grid(count), kBlock, 0, stream, multiply_kernel, a, b, out, count);
+}
+
+jl_status copy_blocks(const float* x, int64_t x_stride, float* out, int64_t out_stride, int64_t rows,
+                      int64_t columns, jl_stream stream) {
+    if (const jl_status status = check_copy_blocks(x, x_stride, out, out_stride, rows, columns))
+        return status;
+    if (rows == 0 || columns == 0) return JL_OK;
+    const bool wide = ((reinterpret_cast<uintptr_t>(x) | reinterpret_cast<uintptr_t>(out)) & 15) == 0 &&
+                      ((columns | x_stride | out_stride) & 3) == 0;
+    const int64_t threads = rows * columns / (wide ? 4 : 1);
+    return launch("copy_blocks", static_cast<unsigned>((threads + kBlock - 1) / kBlock), kBlock, 0, stream,
+                  wide ? copy_blocks_kernel<4> : copy_blocks_kernel<1>, x, x_stride, out, out_stride, rows,
                   columns);
 }
 

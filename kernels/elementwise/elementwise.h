@@ -5,7 +5,10 @@
 //   add                   out = a + b            (out may be a or b)
 //   scale                 out = *factor x        (out may be x)
 //   fill                  out = value
-//   sum_rows              out[c] = sum_r x[r,c]  (the gradient of a bias)
+//   multiply              out = a b              (out may be a or b)
+//   sum_axis              out[o,i] = sum_j x[o,j,i]  of x [outer, n, inner]; outer = 1: the gradient of a bias
+//   copy_blocks           out[r,c] = x[r,c]  for r < rows, c < columns: rows start x_stride and out_stride elements
+//                         apart, what lies between is left alone. Concatenates and cuts along any axis.
 //
 //   relu max(x, 0)   tanh   sigmoid 1 / (1 + e^-x)   softplus log(1 + e^x)
 //   elu x or e^x - 1 [Clevert et al. 2016]           silu x sigmoid(x) [Elfwing et al. 2018]
@@ -13,8 +16,9 @@
 //
 // All arrays contiguous f32, any alignment; no overlap but where said.
 // deterministic   yes; tables agree to a few ulp
-// workspace       sum_rows: sum_rows_workspace(rows, columns) bytes
-// bytes           forward 8 n, backward 12 n, add 12 n, scale 8 n, fill 4 n, sum_rows 4 rows columns
+// workspace       sum_axis: sum_axis_workspace(outer, n, inner) bytes
+// bytes           forward 8 n, backward 12 n, add and multiply 12 n, scale 8 n, fill 4 n, sum_axis 4 outer n inner,
+//                 copy_blocks 8 rows columns
 #pragma once
 #include "host_device.h"
 #include "jlatent.h"
@@ -102,7 +106,7 @@ jl_status with_activation(int32_t activation, F f) {
     }
 }
 
-size_t sum_rows_workspace(int64_t rows, int64_t columns);
+size_t sum_axis_workspace(int64_t outer, int64_t n, int64_t inner);
 
 // What every table refuses.
 inline jl_status check_elementwise(const char* operation, int64_t count, const void* in, const void* out) {
@@ -112,15 +116,30 @@ inline jl_status check_elementwise(const char* operation, int64_t count, const v
     return JL_OK;
 }
 
-inline jl_status check_sum_rows(const float* x, const float* out, int64_t rows, int64_t columns,
+inline jl_status check_sum_axis(const float* x, const float* out, int64_t outer, int64_t n, int64_t inner,
                                 jl_workspace workspace) {
+    JL_REQUIRE(outer >= 0 && n >= 0 && inner >= 0,
+               "sum_axis: extents must not be negative, got [%lld, %lld, %lld]",
+               static_cast<long long>(outer), static_cast<long long>(n), static_cast<long long>(inner));
+    JL_REQUIRE(outer == 0 || inner == 0 || (out != nullptr && (n == 0 || x != nullptr)),
+               "sum_axis: an array is null");
+    JL_REQUIRE(workspace.data != nullptr && workspace.bytes >= sum_axis_workspace(outer, n, inner),
+               "sum_axis: the workspace has %zu bytes, %zu are needed", workspace.bytes,
+               sum_axis_workspace(outer, n, inner));
+    return JL_OK;
+}
+
+inline jl_status check_copy_blocks(const float* x, int64_t x_stride, const float* out, int64_t out_stride,
+                                   int64_t rows, int64_t columns) {
     JL_REQUIRE(rows >= 0 && columns >= 0,
-               "sum_rows: rows and columns must not be negative, got %lld and %lld",
+               "copy_blocks: rows and columns must not be negative, got %lld and %lld",
                static_cast<long long>(rows), static_cast<long long>(columns));
-    JL_REQUIRE(columns == 0 || (out != nullptr && (rows == 0 || x != nullptr)), "sum_rows: an array is null");
-    JL_REQUIRE(workspace.data != nullptr && workspace.bytes >= sum_rows_workspace(rows, columns),
-               "sum_rows: the workspace has %zu bytes, %zu are needed", workspace.bytes,
-               sum_rows_workspace(rows, columns));
+    JL_REQUIRE(x_stride >= columns && out_stride >= columns,
+               "copy_blocks: strides %lld and %lld are shorter than a row of %lld columns",
+               static_cast<long long>(x_stride), static_cast<long long>(out_stride),
+               static_cast<long long>(columns));
+    JL_REQUIRE(rows == 0 || columns == 0 || (x != nullptr && out != nullptr),
+               "copy_blocks: an array is null");
     return JL_OK;
 }
 
@@ -130,7 +149,10 @@ jl_status activation_backward(int32_t activation, const float* saved, const floa
 jl_status add(const float* a, const float* b, float* out, int64_t count, jl_stream stream);
 jl_status scale(const float* x, const float* factor, float* out, int64_t count, jl_stream stream);
 jl_status fill(float* out, float value, int64_t count, jl_stream stream);
-jl_status sum_rows(const float* x, float* out, int64_t rows, int64_t columns, jl_workspace workspace,
-                   jl_stream stream);
+jl_status sum_axis(const float* x, float* out, int64_t outer, int64_t n, int64_t inner,
+                   jl_workspace workspace, jl_stream stream);
+jl_status multiply(const float* a, const float* b, float* out, int64_t count, jl_stream stream);
+jl_status copy_blocks(const float* x, int64_t x_stride, float* out, int64_t out_stride, int64_t rows,
+                      int64_t columns, jl_stream stream);
 
 }  // namespace jlatent::JL_TABLE

@@ -1,13 +1,16 @@
 #include "elementwise.h"
 
+#include "lanes.h"
 #include "parallel.h"
 
 namespace jlatent::JL_TABLE {
 namespace {
 
 constexpr int64_t kTile = 4096;      // elements a task
-constexpr int64_t kColumnTile = 64;  // columns a task of sum_rows
-constexpr int64_t kRowSplit = 1024;  // rows a task of sum_rows: fixed, so that the sum's order is
+constexpr int64_t kColumnTile = 64;  // columns a task of sum_axis
+// What a task of sum_axis adds up: fixed, so that the sum's order is.
+constexpr int64_t kRowSplit = 1024;
+constexpr int64_t kFlatSplit = 32 * 1024;  // with inner = 1
 
 // out[i] = f(i) for i in [0, count)
 template <class F>
@@ -20,7 +23,13 @@ jl_status map(float* out, int64_t count, F f) {
     return JL_OK;
 }
 
-int64_t row_splits(int64_t rows) { return rows <= kRowSplit ? 1 : (rows + kRowSplit - 1) / kRowSplit; }
+int64_t tiles(int64_t columns) { return (columns + kColumnTile - 1) / kColumnTile; }
+
+// Into how many parts the n terms of a sum are cut.
+int64_t splits(int64_t n, int64_t inner) {
+    const int64_t each = inner == 1 ? kFlatSplit : kRowSplit;
+    return n <= each ? 1 : (n + each - 1) / each;
+}
 
 // out[c] = sum of x[r, c] over rows [start, end), columns [first, first + width)
 void sum_tile(const float* x, float* out, int64_t start, int64_t end, int64_t columns, int64_t first,
@@ -32,6 +41,26 @@ void sum_tile(const float* x, float* out, int64_t start, int64_t end, int64_t co
         for (int64_t c = 0; c < width; ++c) sum[c] += row[c];
     }
     for (int64_t c = 0; c < width; ++c) out[first + c] = sum[c];
+}
+
+// out[o, i] = sum of x[o, j, i] over j: `parts` tasks for each o and tile of i, whose sums are out [outer, parts,
+// inner].
+void sum_parts(const float* x, float* out, int64_t outer, int64_t n, int64_t inner, int64_t parts) {
+    const int64_t each = inner == 1 ? kFlatSplit : kRowSplit, across = tiles(inner);
+    parallel_for(outer * parts * across, outer * n * inner, [=](int64_t task) {
+        const int64_t o = task / across / parts, part = task / across % parts,
+                      first = task % across * kColumnTile;
+        const int64_t start = parts == 1 ? 0 : part * each;
+        const int64_t end = parts == 1 || start + each > n ? n : start + each;
+        const float* block = x + o * n * inner;
+        float* sums = out + (o * parts + part) * inner;
+        if (inner == 1) {
+            *sums = lane_sum(end - start, [=](int64_t j) { return block[start + j]; });
+            return;
+        }
+        const int64_t width = inner - first < kColumnTile ? inner - first : kColumnTile;
+        sum_tile(block, sums, start, end, inner, first, width);
+    });
 }
 
 }  // namespace
@@ -69,27 +98,40 @@ jl_status fill(float* out, float value, int64_t count, jl_stream) {
     return map(out, count, [=](int64_t) { return value; });
 }
 
-size_t sum_rows_workspace(int64_t rows, int64_t columns) {
-    return kWorkspaceHeader + static_cast<size_t>(row_splits(rows) * columns) * sizeof(float);
+size_t sum_axis_workspace(int64_t outer, int64_t n, int64_t inner) {
+    return kWorkspaceHeader + static_cast<size_t>(outer * splits(n, inner) * inner) * sizeof(float);
 }
 
-jl_status sum_rows(const float* x, float* out, int64_t rows, int64_t columns, jl_workspace workspace,
-                   jl_stream) {
-    if (const jl_status status = check_sum_rows(x, out, rows, columns, workspace)) return status;
-    const int64_t splits = row_splits(rows), tiles = (columns + kColumnTile - 1) / kColumnTile;
-    float* partial = splits == 1 ? out : workspace_floats(workspace);
-    parallel_for(splits * tiles, rows * columns, [=](int64_t task) {
-        const int64_t split = task / tiles, first = task % tiles * kColumnTile;
-        const int64_t start = split * kRowSplit, end = start + kRowSplit < rows ? start + kRowSplit : rows;
-        const int64_t width = columns - first < kColumnTile ? columns - first : kColumnTile;
-        sum_tile(x, partial + split * columns, start, end, columns, first, width);
+jl_status sum_axis(const float* x, float* out, int64_t outer, int64_t n, int64_t inner,
+                   jl_workspace workspace, jl_stream) {
+    if (const jl_status status = check_sum_axis(x, out, outer, n, inner, workspace)) return status;
+    const int64_t parts = splits(n, inner);
+    sum_parts(x, parts == 1 ? out : workspace_floats(workspace), outer, n, inner, parts);
+    if (parts > 1) sum_parts(workspace_floats(workspace), out, outer, parts, inner, 1);
+    return JL_OK;
+}
+
+jl_status multiply(const float* a, const float* b, float* out, int64_t count, jl_stream) {
+    if (const jl_status status = check_elementwise("multiply", count, a, out)) return status;
+    if (const jl_status status = check_elementwise("multiply", count, b, out)) return status;
+    return map(out, count, [=](int64_t i) { return a[i] * b[i]; });
+}
+
+jl_status copy_blocks(const float* x, int64_t x_stride, float* out, int64_t out_stride, int64_t rows,
+                      int64_t columns, jl_stream) {
+    if (const jl_status status = check_copy_blocks(x, x_stride, out, out_stride, rows, columns))
+        return status;
+    if (columns == 0) return JL_OK;
+    // A task is a tile of a long row, or as many short rows as make one.
+    const int64_t across = (columns + kTile - 1) / kTile, group = columns < kTile ? kTile / columns : 1;
+    parallel_for((rows + group - 1) / group * across, rows * columns, [=](int64_t task) {
+        const int64_t first = task % across * kTile, start = task / across * group;
+        const int64_t width = columns - first < kTile ? columns - first : kTile;
+        const int64_t end = start + group < rows ? start + group : rows;
+        for (int64_t r = start; r < end; ++r)
+            memcpy(out + r * out_stride + first, x + r * x_stride + first,
+                   static_cast<size_t>(width) * sizeof(float));
     });
-    if (splits > 1)
-        parallel_for(tiles, splits * columns, [=](int64_t tile) {
-            const int64_t first = tile * kColumnTile;
-            sum_tile(partial, out, 0, splits, columns, first,
-                     columns - first < kColumnTile ? columns - first : kColumnTile);
-        });
     return JL_OK;
 }
 

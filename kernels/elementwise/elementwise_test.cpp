@@ -93,14 +93,17 @@ INSTANTIATE_TEST_SUITE_P(All, ActivationTest,
                          testing::Range(static_cast<int32_t>(JL_IDENTITY),
                                         static_cast<int32_t>(JL_GELU) + 1));
 
-TEST(Elementwise, AddScaleFill) {
+TEST(Elementwise, AddMultiplyScaleFill) {
     for (const size_t count : {0, 1, 4, 5, 1023, 40003}) {
         const auto a = random_floats(count, -1.0f, 1.0f, 1), b = random_floats(count, -1.0f, 1.0f, 2);
         Floats left(a), right(b, 1), factor(std::vector<float>{-2.5f});
         auto out = Floats::output(count, 2);
         const int64_t n = static_cast<int64_t>(count);
-        std::vector<float> sum(count), scaled(count);
-        for (size_t i = 0; i < count; ++i) sum[i] = a[i] + b[i], scaled[i] = -2.5f * a[i];
+        std::vector<float> sum(count), product(count), scaled(count);
+        for (size_t i = 0; i < count; ++i)
+            sum[i] = a[i] + b[i], product[i] = a[i] * b[i], scaled[i] = -2.5f * a[i];
+        ASSERT_OK(kernels().multiply(left.data(), right.data(), out.data(), n, stream()));
+        EXPECT_EQ(out.read(), product);
         ASSERT_OK(kernels().add(left.data(), right.data(), out.data(), n, stream()));
         EXPECT_EQ(out.read(), sum);
         ASSERT_OK(kernels().add(left.data(), right.data(), right.data(), n, stream()));  // in place
@@ -114,28 +117,64 @@ TEST(Elementwise, AddScaleFill) {
     }
 }
 
-class SumRowsTest : public testing::TestWithParam<std::pair<int64_t, int64_t>> {};
+struct Extents {
+    int64_t outer, n, inner;
+};
 
-TEST_P(SumRowsTest, EqualsTheReference) {
-    const auto [rows, columns] = GetParam();
-    const size_t r = static_cast<size_t>(rows), c = static_cast<size_t>(columns);
-    const auto x = random_floats(r * c, -1.0f, 1.0f);
+class SumAxisTest : public testing::TestWithParam<Extents> {};
+
+TEST_P(SumAxisTest, EqualsTheReference) {
+    const auto [outer, n, inner] = GetParam();
+    const size_t o = static_cast<size_t>(outer), j = static_cast<size_t>(n), c = static_cast<size_t>(inner);
+    const auto x = random_floats(o * j * c, -1.0f, 1.0f);
     Floats in(x, 1);
-    auto out = Floats::output(c);
-    Workspace w(kernels().sum_rows_workspace(rows, columns));
-    std::vector<double> expected(c, 0.0);
-    for (size_t i = 0; i < r * c; ++i) expected[i % c] += x[i];
-    for (int repeat = 0; repeat < 2; ++repeat) {
-        ASSERT_OK(kernels().sum_rows(in.data(), out.data(), rows, columns, w.get(), stream()));
-        EXPECT_CLOSE(out.read(), expected, 1e-6, 1e-7 * std::sqrt(static_cast<double>(rows)) * 8.0 + 1e-7);
+    auto out = Floats::output(o * c);
+    Workspace w(kernels().sum_axis_workspace(outer, n, inner));
+    std::vector<double> expected(o * c, 0.0);
+    for (size_t i = 0; i < x.size(); ++i) expected[i / (j * c) * c + i % c] += x[i];
+    std::vector<float> first;
+    for (int repeat = 0; repeat < 2; ++repeat) {  // the workspace is ready again; the bits are the same
+        ASSERT_OK(kernels().sum_axis(in.data(), out.data(), outer, n, inner, w.get(), stream()));
+        const std::vector<float> sums = out.read();
+        EXPECT_CLOSE(sums, expected, 1e-6, 1e-7 * std::sqrt(static_cast<double>(n)) * 8.0 + 1e-7);
+        if (repeat == 1) {
+            EXPECT_EQ(sums, first);
+        }
+        first = sums;
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, SumRowsTest,
-                         testing::Values(std::pair{0, 3}, std::pair{1, 1}, std::pair{128, 784},
-                                         std::pair{7, 33}, std::pair{256, 31}, std::pair{257, 32},
-                                         std::pair{1025, 65}, std::pair{20011, 3}, std::pair{3, 5000},
-                                         std::pair{5, 0}));
+INSTANTIATE_TEST_SUITE_P(Cases, SumAxisTest,
+                         testing::Values(Extents{1, 0, 3}, Extents{1, 1, 1}, Extents{1, 128, 784},
+                                         Extents{1, 7, 33}, Extents{1, 256, 31}, Extents{1, 257, 32},
+                                         Extents{1, 1025, 65}, Extents{1, 20011, 3}, Extents{1, 3, 5000},
+                                         Extents{1, 5, 0}, Extents{0, 5, 3}, Extents{3, 7, 1},
+                                         Extents{9, 512, 1}, Extents{3, 513, 1}, Extents{2, 33001, 1},
+                                         Extents{1, 100003, 1}, Extents{5, 49, 67}, Extents{2, 1500, 5},
+                                         Extents{40, 300, 2}, Extents{4, 0, 1}));
+
+struct Blocks {
+    int64_t rows, columns, x_stride, out_stride;
+    size_t shift;
+};
+
+TEST(Elementwise, CopyBlocksLeavesTheRestAlone) {
+    for (const Blocks& b :
+         {Blocks{3, 4, 8, 12, 0}, Blocks{3, 4, 8, 12, 1}, Blocks{7, 3, 3, 5, 0},
+          Blocks{1, 9001, 9001, 9001, 0}, Blocks{5, 8, 9, 8, 0}, Blocks{0, 3, 3, 3, 0}, Blocks{4, 0, 2, 2, 0},
+          Blocks{2500, 7, 11, 9, 2}, Blocks{3, 4096, 4100, 4096, 0}}) {
+        const auto x = random_floats(static_cast<size_t>(b.rows * b.x_stride), -1.0f, 1.0f);
+        auto expected = random_floats(static_cast<size_t>(b.rows * b.out_stride), -1.0f, 1.0f, 2);
+        Floats in(x, b.shift), out(expected, b.shift);
+        for (int64_t r = 0; r < b.rows; ++r)
+            for (int64_t c = 0; c < b.columns; ++c)
+                expected[static_cast<size_t>(r * b.out_stride + c)] =
+                    x[static_cast<size_t>(r * b.x_stride + c)];
+        ASSERT_OK(kernels().copy_blocks(in.data(), b.x_stride, out.data(), b.out_stride, b.rows, b.columns,
+                                        stream()));
+        EXPECT_EQ(out.read(), expected);
+    }
+}
 
 TEST(Elementwise, BadArgumentsAreNamed) {
     Floats x(std::vector<float>(4, 0.0f));
@@ -144,7 +183,12 @@ TEST(Elementwise, BadArgumentsAreNamed) {
     EXPECT_BAD_ARGUMENT(kernels().activation_forward(JL_RELU, nullptr, x.data(), 4, stream()), "null");
     EXPECT_BAD_ARGUMENT(kernels().add(x.data(), x.data(), x.data(), -1, stream()), "-1");
     EXPECT_BAD_ARGUMENT(kernels().scale(x.data(), nullptr, x.data(), 4, stream()), "factor");
-    EXPECT_BAD_ARGUMENT(kernels().sum_rows(x.data(), x.data(), 2, 2, {w.get().data, 4}, stream()), "4 bytes");
+    EXPECT_BAD_ARGUMENT(kernels().multiply(x.data(), nullptr, x.data(), 4, stream()), "multiply");
+    EXPECT_BAD_ARGUMENT(kernels().sum_axis(x.data(), x.data(), 1, 2, 2, {w.get().data, 4}, stream()),
+                        "4 bytes");
+    EXPECT_BAD_ARGUMENT(kernels().sum_axis(x.data(), x.data(), 1, -2, 2, w.get(), stream()), "[1, -2, 2]");
+    EXPECT_BAD_ARGUMENT(kernels().copy_blocks(x.data(), 1, x.data(), 2, 2, 2, stream()), "1 and 2");
+    EXPECT_BAD_ARGUMENT(kernels().copy_blocks(x.data(), 2, nullptr, 2, 2, 2, stream()), "null");
 }
 
 }  // namespace

@@ -73,6 +73,12 @@ void __stcs(T* p, T value) {
 
 inline void __threadfence() {}  // all threads run on one host thread
 
+inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
+
+inline unsigned atomicAdd(unsigned* p, unsigned value) {
+    return __atomic_fetch_add(p, value, __ATOMIC_RELAXED);
+}
+
 // Adds 1, back to 0 after `most`; returns the old value.
 inline unsigned atomicInc(unsigned* p, unsigned most) {
     unsigned old = __atomic_load_n(p, __ATOMIC_RELAXED);

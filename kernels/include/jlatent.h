@@ -107,6 +107,29 @@ typedef enum {
     JL_GELU = 7
 } jl_activation;
 
+/* ---- embedding ---- */
+typedef struct {
+    int64_t count; /* codes */
+    int64_t rows;  /* of the table */
+    int64_t dims;  /* values a row */
+} jl_embedding;
+
+/* ---- resample ---- */
+typedef struct {
+    int64_t images, height, width, channels; /* of the small image */
+    int64_t factor_y, factor_x;              /* >= 1 */
+} jl_upsample;
+
+/* ---- norm ---- */
+typedef struct {
+    int64_t outer; /* x is [outer, spatial, groups, channels], normalized over spatial and channels; */
+    int64_t spatial;
+    int64_t groups; /* for layer, group, instance and batch normalization by it see norm.h */
+    int64_t channels;
+    float epsilon;  /* added to the variance; > 0 */
+    float momentum; /* of the running statistics: the new batch's part, in [0, 1] */
+} jl_norm;
+
 /* A table of launchers. Grows only at its end: check struct_size before using an entry newer than your
  * header's floor. */
 typedef struct {
@@ -153,9 +176,44 @@ typedef struct {
     jl_status (*add)(const float* a, const float* b, float* out, int64_t count, jl_stream stream);
     jl_status (*scale)(const float* x, const float* factor, float* out, int64_t count, jl_stream stream);
     jl_status (*fill)(float* out, float value, int64_t count, jl_stream stream);
-    size_t (*sum_rows_workspace)(int64_t rows, int64_t columns);
-    jl_status (*sum_rows)(const float* x, float* out, int64_t rows, int64_t columns, jl_workspace workspace,
-                          jl_stream stream);
+    size_t (*sum_axis_workspace)(int64_t outer, int64_t n, int64_t inner);
+    jl_status (*sum_axis)(const float* x, float* out, int64_t outer, int64_t n, int64_t inner,
+                          jl_workspace workspace, jl_stream stream);
+    jl_status (*multiply)(const float* a, const float* b, float* out, int64_t count, jl_stream stream);
+    jl_status (*copy_blocks)(const float* x, int64_t x_stride, float* out, int64_t out_stride, int64_t rows,
+                             int64_t columns, jl_stream stream);
+
+    /* dropout.h */
+    jl_status (*dropout)(const float* x, float* y, int64_t count, const jl_random* random, uint32_t site,
+                         float drop, float scale, jl_stream stream);
+
+    /* softmax.h */
+    jl_status (*softmax_forward)(int32_t log, const float* x, float* y, int64_t rows, int64_t columns,
+                                 jl_stream stream);
+    jl_status (*softmax_backward)(int32_t log, const float* y, const float* dy, float* dx, int64_t rows,
+                                  int64_t columns, jl_stream stream);
+
+    /* resample.h */
+    jl_status (*upsample_forward)(const jl_upsample* shape, const float* x, float* y, jl_stream stream);
+    jl_status (*upsample_backward)(const jl_upsample* shape, const float* dy, float* dx, jl_stream stream);
+
+    /* embedding.h */
+    jl_status (*embedding_forward)(const jl_embedding* shape, const float* table, const int32_t* codes,
+                                   float* out, uint32_t* out_of_range, jl_stream stream);
+    size_t (*embedding_workspace)(const jl_embedding* shape);
+    jl_status (*embedding_backward)(const jl_embedding* shape, const int32_t* codes, const float* dy,
+                                    float* d_table, jl_workspace workspace, jl_stream stream);
+
+    /* norm.h */
+    size_t (*norm_workspace)(const jl_norm* shape);
+    jl_status (*norm_forward)(const jl_norm* shape, const float* x, const float* gamma, const float* beta,
+                              float* y, float* statistics, float* running_mean, float* running_variance,
+                              jl_workspace workspace, jl_stream stream);
+    jl_status (*norm_inference)(const jl_norm* shape, const float* x, const float* gamma, const float* beta,
+                                const float* mean, const float* variance, float* y, jl_stream stream);
+    jl_status (*norm_backward)(const jl_norm* shape, const float* x, const float* gamma,
+                               const float* statistics, const float* dy, float* dx, float* d_gamma,
+                               float* d_beta, jl_workspace workspace, jl_stream stream);
 } jl_kernels;
 
 /* The table, or null when this machine can't run it (why: jl_open_error()). Never unloads, never fails twice

@@ -2,6 +2,8 @@
 module org.jlatent {
     requires com.fasterxml.jackson.databind;
     requires java.desktop;
+    requires java.net.http;
+    requires org.apache.commons.compress;
 
     exports org.jlatent;
     exports org.jlatent.data;

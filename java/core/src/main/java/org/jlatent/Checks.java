@@ -1,7 +1,6 @@
 package org.jlatent;
 
 import java.util.Arrays;
-import java.util.Objects;
 import java.util.stream.Collectors;
 
 /** What the operations check before they trust: shapes and devices. */
@@ -61,23 +60,44 @@ final class Checks {
         }
     }
 
-    /** All on the scope's device; null is left out. */
+    /** On the scope's device and i32. */
+    static void integers(String operation, String name, Scope scope, Tensor tensor) {
+        sameDevice(operation, scope, tensor);
+        if (tensor.dtype() != DType.I32) {
+            throw new ShapeException(
+                    operation
+                            + ": "
+                            + name
+                            + " must be I32, got "
+                            + tensor.shape()
+                            + " of "
+                            + tensor.dtype());
+        }
+    }
+
+    /**
+     * All on the scope's device; null is left out. The scope keeps the memory of wrapped ones: the
+     * caller may drop them before the work is done.
+     */
     static void sameDevice(String operation, Scope scope, Tensor... tensors) {
-        Arrays.stream(tensors)
-                .filter(Objects::nonNull)
-                .filter(t -> t.device() != scope.device())
-                .findFirst()
-                .ifPresent(
-                        t -> {
-                            throw new ShapeException(
-                                    operation
-                                            + ": tensor "
-                                            + t.shape()
-                                            + " is on another device ("
-                                            + t.device()
-                                            + ") than the scope ("
-                                            + scope.device()
-                                            + ")");
-                        });
+        for (Tensor t : tensors) {
+            if (t == null) {
+                continue;
+            }
+            if (t.device() != scope.device()) {
+                throw new ShapeException(
+                        operation
+                                + ": tensor "
+                                + t.shape()
+                                + " is on another device ("
+                                + t.device()
+                                + ") than the scope ("
+                                + scope.device()
+                                + ")");
+            }
+            if (t.keepAlive() != null) {
+                scope.hold(t.keepAlive());
+            }
+        }
     }
 }

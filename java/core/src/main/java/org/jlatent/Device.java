@@ -11,14 +11,22 @@ import org.jlatent.spi.BackendProvider;
 /**
  * A place where tensors live and operations run. Open one, share it, close it last.
  *
- * <p>A device and everything made from it belong to one thread at a time. Devices are independent
- * of each other.
+ * <p>A device and everything made from it (scopes, tensors, tapes, modules, optimizers) belong to
+ * one thread at a time: a thread may take them over from another when that one is done with them,
+ * by any means that orders the two, such as {@code Thread.join} or a queue. Devices are independent
+ * of each other: give each thread one of its own, they cost next to nothing.
+ *
+ * <p>However many threads use the CPU, the native threads that work for them stay few: four threads
+ * of the program at a time have helpers of their own, all others share one set and take turns.
+ * Results do not depend on it. With {@link #threads threads(1)} a thread works alone and never
+ * waits for others.
  */
 public final class Device implements AutoCloseable {
     private static final Logger LOG = System.getLogger(Device.class.getName());
 
     private final Backend backend;
     private final String kind;
+    private final Leaks.Ticket ticket;
     private long allocatedBytes;
     private long allocations;
     private boolean closed;
@@ -26,6 +34,7 @@ public final class Device implements AutoCloseable {
     private Device(String kind, Backend backend) {
         this.kind = kind;
         this.backend = backend;
+        this.ticket = Leaks.opened(this, "device " + kind);
     }
 
     /** The CPU, with the widest vector instructions that it has. */
@@ -84,7 +93,13 @@ public final class Device implements AutoCloseable {
         return kind;
     }
 
-    /** The cores that this thread's operations may use from now on. No effect on a GPU. */
+    /**
+     * The cores that the CPU operations of the calling thread may use from now on, on any device.
+     * No effect on a GPU.
+     *
+     * @param threads at least 1; all cores when never set
+     * @throws IllegalArgumentException if it is less
+     */
     public Device threads(int threads) {
         if (threads < 1) {
             throw new IllegalArgumentException("threads must be at least 1, got " + threads);
@@ -130,10 +145,14 @@ public final class Device implements AutoCloseable {
         return backend.description();
     }
 
+    /**
+     * Frees the device's own memory and stream; close its scopes before. Closing twice is harmless.
+     */
     @Override
     public void close() {
         if (!closed) {
             closed = true;
+            ticket.closed();
             backend.close();
         }
     }

@@ -5,6 +5,9 @@ package org.jlatent;
  * own words.
  */
 public class DeviceException extends JlatentException {
+    /**
+     * @param message names the operation and the cause
+     */
     public DeviceException(String message) {
         super(message);
     }

@@ -51,22 +51,27 @@ public final class GaussianOps {
             return new Options(1, Float.NEGATIVE_INFINITY, Float.POSITIVE_INFINITY, 0.0f, 0, false);
         }
 
+        /** With another number of samples a row. */
         public Options withSamples(int samples) {
             return new Options(samples, logVarMin, logVarMax, freeBits, site, densities);
         }
 
+        /** With another range that the log variance is clamped to. */
         public Options withLogVarRange(float min, float max) {
             return new Options(samples, min, max, freeBits, site, densities);
         }
 
+        /** With another floor of the KL, in nats a dimension; 0: off. */
         public Options withFreeBits(float nats) {
             return new Options(samples, logVarMin, logVarMax, nats, site, densities);
         }
 
+        /** As another random draw of the model. */
         public Options withSite(int site) {
             return new Options(samples, logVarMin, logVarMax, freeBits, site, densities);
         }
 
+        /** With or without log q(z|x) and log p(z). */
         public Options withDensities(boolean wanted) {
             return new Options(samples, logVarMin, logVarMax, freeBits, site, wanted);
         }
@@ -166,6 +171,7 @@ public final class GaussianOps {
         requireOptional("gaussian backward", "dLogQ", d.dLogQ, perSample);
         requireOptional("gaussian backward", "dLogP", d.dLogP, perSample);
         requireOptional("gaussian backward", "klLive", klLive, Shape.of(q.dims()));
+        floats("gaussian backward", scope, d.dz, d.dKlRows, d.dKlTotal, d.dLogQ, d.dLogP, klLive);
         Posterior gradient = q.emptyLike(scope);
         Kernels.gaussianBackward(
                 scope.device().backend(),

@@ -5,10 +5,17 @@ package org.jlatent;
  * given and what to do.
  */
 public class JlatentException extends RuntimeException {
+    /**
+     * @param message one line: what was given, what to do
+     */
     public JlatentException(String message) {
         super(message);
     }
 
+    /**
+     * @param message one line: what was given, what to do
+     * @param cause what happened below
+     */
     public JlatentException(String message, Throwable cause) {
         super(message, cause);
     }

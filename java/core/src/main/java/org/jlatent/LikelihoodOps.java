@@ -34,8 +34,11 @@ public final class LikelihoodOps {
 
     /** What a pixel's distribution can be. */
     public enum Distribution {
+        /** Parameters are logits; x in [0, 1]. */
         BERNOULLI(0),
+        /** Parameters are means; scales are log variances. */
         GAUSSIAN(1),
+        /** Parameters are medians; scales are log b. */
         LAPLACE(2);
 
         private final int code; // the C ABI's jl_distribution

@@ -5,14 +5,17 @@ import static org.jlatent.Checks.floats;
 import static org.jlatent.Checks.require;
 import static org.jlatent.Checks.requireOptional;
 
+import org.jlatent.internal.DropoutKernels;
+import org.jlatent.internal.ElementwiseKernels;
 import org.jlatent.internal.Kernels;
+import org.jlatent.internal.SoftmaxKernels;
 import org.jlatent.spi.Dense.MatmulShape;
 
 /**
- * Products, elementwise operations, sums and noise on tensors, without any tape: shapes and devices
- * are checked, results are allocated in the given scope, the work is queued. Operations with more
- * to them have a class each, such as {@link GaussianOps}. Formulas stand in {@code
- * kernels/<operation>/<operation>.h}.
+ * Products, elementwise operations, sums, softmax and noise on tensors, without any tape: shapes
+ * and devices are checked, results are allocated in the given scope, the work is queued. Operations
+ * with more to them have a class each, such as {@link GaussianOps}; {@link LayoutOps} moves
+ * elements about. Formulas stand in {@code kernels/<operation>/<operation>.h}.
  *
  * <p>Every method throws {@link ShapeException} when a shape does not fit or tensors live on
  * different devices, and {@link DeviceException} when the device fails.
@@ -141,6 +144,20 @@ public final class Ops {
         return out;
     }
 
+    /** {@code a b} element by element, shapes alike. */
+    public static Tensor multiply(Scope scope, Tensor a, Tensor b) {
+        require("multiply", "b", b, a.shape());
+        floats("multiply", scope, a, b);
+        Tensor out = scope.empty(a.shape());
+        ElementwiseKernels.multiply(
+                scope.device().backend(),
+                a.address(),
+                b.address(),
+                out.address(),
+                a.shape().elements());
+        return out;
+    }
+
     /** {@code factor x}, the factor a tensor of one element. */
     public static Tensor scale(Scope scope, Tensor x, Tensor factor) {
         require("scale", "factor", factor, Shape.of(1));
@@ -155,21 +172,136 @@ public final class Ops {
         return out;
     }
 
+    /** Sets every element of an f32 tensor to {@code value}. */
     public static void fill(Tensor out, float value) {
         if (out.dtype() != DType.F32) {
             throw new ShapeException("fill takes F32 tensors, got " + out.dtype());
         }
-        Kernels.fill(out.device().backend(), out.address(), value, out.shape().elements());
+        out.use(a -> Kernels.fill(out.device().backend(), a, value, out.shape().elements()));
+    }
+
+    // ---- sums ----
+
+    /** Sum of all elements, {@code [1]}. */
+    public static Tensor sum(Scope scope, Tensor x) {
+        return sum(scope, x.reshape(Shape.of(x.shape().elements())), 0);
+    }
+
+    /**
+     * Sum along an axis, in a fixed order.
+     *
+     * @param axis negative axes count from the end
+     * @return the shape of x without the axis; {@code [1]} for a vector
+     */
+    public static Tensor sum(Scope scope, Tensor x, int axis) {
+        Axis along = Axis.of("sum", x.shape(), axis);
+        return sum("sum", scope, x, along.without(), along.outer(), along.extent(), along.inner());
+    }
+
+    /**
+     * Mean of all elements, {@code [1]}.
+     *
+     * @throws ShapeException if there are none
+     */
+    public static Tensor mean(Scope scope, Tensor x) {
+        return mean(scope, x.reshape(Shape.of(x.shape().elements())), 0);
+    }
+
+    /**
+     * Mean along an axis.
+     *
+     * @param axis negative axes count from the end
+     * @return the shape of x without the axis; {@code [1]} for a vector
+     * @throws ShapeException if the axis has no elements
+     */
+    public static Tensor mean(Scope scope, Tensor x, int axis) {
+        long extent = Axis.of("mean", x.shape(), axis).extent();
+        if (extent == 0) {
+            throw new ShapeException(
+                    "mean: axis " + axis + " of " + x.shape() + " has no elements");
+        }
+        return scale(scope, sum(scope, x, axis), scope.filled(Shape.of(1), 1.0f / extent));
     }
 
     /** Sum over all axes but the last: {@code [..., n]} to {@code [n]}. */
     public static Tensor sumRows(Scope scope, Tensor x) {
-        floats("sumRows", scope, x);
         long columns = x.shape().get(-1);
-        Tensor out = scope.empty(Shape.of(columns));
-        Kernels.sumRows(
-                scope.device().backend(), x.address(), out.address(), x.shape().rows(), columns);
+        return sum("sumRows", scope, x, Shape.of(columns), 1, x.shape().rows(), columns);
+    }
+
+    private static Tensor sum(
+            String operation, Scope scope, Tensor x, Shape shape, long outer, long n, long inner) {
+        floats(operation, scope, x);
+        Tensor out = scope.empty(shape);
+        ElementwiseKernels.sumAxis(
+                scope.device().backend(), x.address(), out.address(), outer, n, inner);
         return out;
+    }
+
+    // ---- softmax ----
+
+    /**
+     * Probabilities along the last axis; formulas and what infinities do in
+     * kernels/softmax/softmax.h.
+     *
+     * @param x {@code [..., n]}, logits
+     */
+    public static Tensor softmax(Scope scope, Tensor x) {
+        return softmax("softmax", scope, false, x);
+    }
+
+    /** The logarithm of {@link #softmax}, without its underflow. */
+    public static Tensor logSoftmax(Scope scope, Tensor x) {
+        return softmax("logSoftmax", scope, true, x);
+    }
+
+    private static Tensor softmax(String operation, Scope scope, boolean log, Tensor x) {
+        floats(operation, scope, x);
+        Axis last = Axis.of(operation, x.shape(), -1);
+        Tensor y = scope.empty(x.shape());
+        SoftmaxKernels.forward(
+                scope.device().backend(),
+                log,
+                x.address(),
+                y.address(),
+                last.outer(),
+                last.extent());
+        return y;
+    }
+
+    /**
+     * Gradient of {@link #softmax} for its input.
+     *
+     * @param y what it returned
+     */
+    public static Tensor softmaxBackward(Scope scope, Tensor y, Tensor dy) {
+        return softmaxBackward("softmax backward", scope, false, y, dy);
+    }
+
+    /**
+     * Gradient of {@link #logSoftmax} for its input.
+     *
+     * @param y what it returned
+     */
+    public static Tensor logSoftmaxBackward(Scope scope, Tensor y, Tensor dy) {
+        return softmaxBackward("logSoftmax backward", scope, true, y, dy);
+    }
+
+    private static Tensor softmaxBackward(
+            String operation, Scope scope, boolean log, Tensor y, Tensor dy) {
+        require(operation, "dy", dy, y.shape());
+        floats(operation, scope, y, dy);
+        Axis last = Axis.of(operation, y.shape(), -1);
+        Tensor dx = scope.empty(y.shape());
+        SoftmaxKernels.backward(
+                scope.device().backend(),
+                log,
+                y.address(),
+                dy.address(),
+                dx.address(),
+                last.outer(),
+                last.extent());
+        return dx;
     }
 
     // ---- random ----
@@ -185,5 +317,32 @@ public final class Ops {
                 random.state().address(),
                 site);
         return out;
+    }
+
+    /**
+     * Sets elements to 0 at random, the same ones for the same state and site, whatever they are;
+     * its own gradient: {@code dx = dropout(dy)} [Srivastava et al. 2014].
+     *
+     * @param drop probability of being set to 0, in [0, 1)
+     * @param inverted whether what stays is scaled by {@code 1 / (1 - drop)}, which keeps the mean;
+     *     otherwise x is masked only, as a denoising autoencoder's input
+     */
+    public static Tensor dropout(
+            Scope scope, Tensor x, Random random, int site, float drop, boolean inverted) {
+        if (!(drop >= 0 && drop < 1)) {
+            throw new IllegalArgumentException("dropout: drop must be in [0, 1), got " + drop);
+        }
+        floats("dropout", scope, x, random.state());
+        Tensor y = scope.empty(x.shape());
+        DropoutKernels.dropout(
+                scope.device().backend(),
+                x.address(),
+                y.address(),
+                x.shape().elements(),
+                random.state().address(),
+                site,
+                drop,
+                inverted ? 1 / (1 - drop) : 1);
+        return y;
     }
 }

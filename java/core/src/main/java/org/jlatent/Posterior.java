@@ -39,10 +39,12 @@ public final class Posterior {
         return new Posterior(both, null);
     }
 
+    /** How many distributions. */
     public long rows() {
         return mu.shape().get(0);
     }
 
+    /** Dimensions of each. */
     public long dims() {
         return logVar == null ? mu.shape().get(1) / 2 : mu.shape().get(1);
     }

@@ -8,8 +8,10 @@ import java.util.List;
  * all tensors back at once and keeps the memory, so that a loop that asks for the same shapes gets
  * the same addresses and allocates nothing.
  *
- * <p>Not thread-safe. Tensors of a cleared or closed scope throw {@link IllegalStateException} when
- * used.
+ * <p>Like its device, a scope belongs to one thread at a time. A cleared or closed scope's tensors
+ * throw {@link IllegalStateException} when used, and so does a closed scope. Close scopes before
+ * their device; {@code -Djlatent.leaks=true} logs those that were forgotten, with the place where
+ * they were opened.
  */
 public final class Scope implements AutoCloseable {
     private static final long ALIGNMENT = 256;
@@ -18,25 +20,38 @@ public final class Scope implements AutoCloseable {
     private record Chunk(long address, long bytes) {}
 
     private final Device device;
+    private final Leaks.Ticket ticket;
     private final List<Chunk> chunks = new ArrayList<>();
+    private final List<Object> held = new ArrayList<>(); // owners of wrapped memory in use here
     private long used; // bytes of the last chunk
     private int generation;
     private boolean closed;
 
+    /** A scope that holds nothing yet. */
     public Scope(Device device) {
         this.device = device;
+        this.ticket = Leaks.opened(this, "a scope on " + device);
     }
 
+    /** Where its tensors are. */
     public Device device() {
         return device;
     }
 
-    /** An uninitialised f32 tensor. */
+    /**
+     * An uninitialised f32 tensor.
+     *
+     * @throws DeviceException if the device's memory does not suffice
+     */
     public Tensor empty(Shape shape) {
         return empty(shape, DType.F32);
     }
 
-    /** An uninitialised tensor. */
+    /**
+     * An uninitialised tensor.
+     *
+     * @throws DeviceException if the device's memory does not suffice
+     */
     public Tensor empty(Shape shape, DType dtype) {
         long bytes = Math.multiplyExact(shape.elements(), (long) dtype.bytes());
         return new Tensor(this, shape, dtype, allocate(bytes));
@@ -93,25 +108,31 @@ public final class Scope implements AutoCloseable {
         return address;
     }
 
+    /** Keeps an object alive until the scope is cleared or closed. */
+    void hold(Object object) {
+        held.add(object);
+    }
+
     /** Takes every tensor back; the memory stays, as one chunk. */
     public void clear() {
         checkOpen();
         generation++;
         used = 0;
+        held.clear();
         if (chunks.size() > 1) {
-            long total = held();
+            long total = bytes();
             release();
             grow(total);
         }
     }
 
     private void grow(long size) {
-        long bytes = Math.max(size, Math.max(SMALLEST_CHUNK, held()));
+        long bytes = Math.max(size, Math.max(SMALLEST_CHUNK, bytes()));
         chunks.add(new Chunk(device.allocate(bytes), bytes));
         used = 0;
     }
 
-    private long held() {
+    private long bytes() {
         return chunks.stream().mapToLong(Chunk::bytes).sum();
     }
 
@@ -141,10 +162,13 @@ public final class Scope implements AutoCloseable {
         }
     }
 
+    /** Returns all memory to the device; the tensors are gone. Closing twice is harmless. */
     @Override
     public void close() {
         if (!closed) {
             release();
+            held.clear();
+            ticket.closed();
             closed = true;
         }
     }

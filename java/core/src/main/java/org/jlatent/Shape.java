@@ -3,7 +3,7 @@ package org.jlatent;
 import java.util.Arrays;
 import java.util.stream.Collectors;
 
-/** The extents of a tensor, row-major; images are NHWC. */
+/** The extents of a tensor, row-major; images are NHWC. Immutable. */
 public final class Shape {
     private final long[] extents;
 
@@ -12,6 +12,8 @@ public final class Shape {
     }
 
     /**
+     * A shape of these extents, each at least 0; none at all: a scalar.
+     *
      * @throws ShapeException if an extent is negative or the product overflows
      */
     public static Shape of(long... extents) {
@@ -30,15 +32,21 @@ public final class Shape {
         return shape;
     }
 
+    /** How many extents there are. */
     public int rank() {
         return extents.length;
     }
 
-    /** Extent of an axis; negative axes count from the end. */
+    /**
+     * Extent of an axis; negative axes count from the end.
+     *
+     * @throws IndexOutOfBoundsException if there is no such axis
+     */
     public long get(int axis) {
         return extents[axis < 0 ? extents.length + axis : axis];
     }
 
+    /** Product of all extents; 1 without any. */
     public long elements() {
         long elements = 1;
         for (long extent : extents) {
@@ -52,6 +60,7 @@ public final class Shape {
         return rank() == 0 || get(-1) == 0 ? 1 : elements() / get(-1);
     }
 
+    /** The extents, as a copy. */
     public long[] toArray() {
         return extents.clone();
     }

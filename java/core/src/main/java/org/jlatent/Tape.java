@@ -42,6 +42,7 @@ public final class Tape {
         return new Tape(scope, false);
     }
 
+    /** Owns everything the tape makes. */
     public Scope scope() {
         return scope;
     }

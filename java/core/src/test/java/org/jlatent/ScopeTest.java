@@ -83,7 +83,8 @@ final class ScopeTest {
     @Test
     void wrongCountsAndShapesAreNamed() {
         try (Scope scope = new Scope(device)) {
-            assertMessage("6 elements, the array 2", () -> scope.of(Shape.of(2, 3), 1, 2));
+            assertMessage(
+                    "6 elements, the array or buffer 2", () -> scope.of(Shape.of(2, 3), 1, 2));
             assertMessage("[2, -1]", () -> Shape.of(2, -1));
             assertMessage("63 bits", () -> Shape.of(1L << 40, 1L << 40));
             assertMessage(

@@ -6,8 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.util.List;
 import org.jlatent.nn.Elementwise;
+import org.jlatent.nn.Functions;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -21,28 +21,12 @@ final class TapeTest {
         device.close();
     }
 
-    /** x -> sum of all elements, as a loss. */
-    private Tensor sum(Tape tape, Tensor x) {
-        Tensor column = x.reshape(Shape.of(x.shape().elements(), 1));
-        Tensor out = Ops.sumRows(tape.scope(), column);
-        return tape.record("sum", x, out, d -> tape.scope().filled(x.shape(), d.item()));
-    }
-
     @Test
     void gradientsOfATensorUsedTwiceAddUp() {
         Tensor x = scope.of(Shape.of(2), 3, -1);
         Tape tape = new Tape(scope);
         tape.watch(x);
-        Tensor y = Ops.add(scope, x, x);
-        tape.record(
-                "add",
-                List.of(x),
-                List.of(y),
-                () -> {
-                    tape.accumulate(x, tape.gradient(y));
-                    tape.accumulate(x, tape.gradient(y));
-                });
-        tape.backward(sum(tape, y));
+        tape.backward(Functions.sum(tape, Functions.add(tape, x, x)));
         assertArrayEquals(new float[] {2, 2}, tape.gradient(x).toFloatArray());
     }
 
@@ -59,7 +43,7 @@ final class TapeTest {
                 d -> {
                     throw new AssertionError("backward of an operation that nothing depends on");
                 });
-        tape.backward(sum(tape, x));
+        tape.backward(Functions.sum(tape, x));
         assertNull(tape.gradient(other));
         assertEquals(1, tape.gradient(x).item());
     }
@@ -69,7 +53,7 @@ final class TapeTest {
         Tape tape = Tape.inference(scope);
         Tensor x = scope.scalar(1);
         tape.watch(x);
-        Tensor loss = sum(tape, x);
+        Tensor loss = Functions.sum(tape, x);
         assertThrows(IllegalStateException.class, () -> tape.backward(loss));
     }
 
@@ -90,7 +74,8 @@ final class TapeTest {
         GradientCheck.check(
                 scope,
                 x,
-                (tape, t) -> sum(tape, new Elementwise(Activation.TANH).forward(tape, t)));
+                (tape, t) ->
+                        Functions.sum(tape, new Elementwise(Activation.TANH).forward(tape, t)));
         AssertionError error =
                 assertThrows(
                         AssertionError.class,
@@ -102,7 +87,7 @@ final class TapeTest {
                                             Tensor y =
                                                     Ops.activationForward(
                                                             tape.scope(), Activation.TANH, t);
-                                            return sum(
+                                            return Functions.sum(
                                                     tape,
                                                     tape.record(
                                                             "wrong",
@@ -118,7 +103,9 @@ final class TapeTest {
         Tensor x = scope.of(Shape.of(5), -2.3f, -0.4f, 0.3f, 1.7f, 4.1f);
         for (Activation activation : Activation.values()) {
             GradientCheck.check(
-                    scope, x, (tape, t) -> sum(tape, new Elementwise(activation).forward(tape, t)));
+                    scope,
+                    x,
+                    (tape, t) -> Functions.sum(tape, new Elementwise(activation).forward(tape, t)));
         }
     }
 }

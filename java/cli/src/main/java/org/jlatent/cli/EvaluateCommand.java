@@ -1,15 +1,14 @@
 package org.jlatent.cli;
 
 import org.jlatent.data.ImageSet;
-import org.jlatent.models.Vae;
-import org.jlatent.models.VaeEvaluation;
+import org.jlatent.models.LatentModel;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
 /** {@code jlatent evaluate}. */
 @Command(
         name = "evaluate",
-        description = "Measures a trained model on test images; figures in nats an image.")
+        description = "Measures a trained model on test images; likelihoods in nats an image.")
 final class EvaluateCommand extends RunCommand {
     @Option(
             names = "--data",
@@ -24,10 +23,18 @@ final class EvaluateCommand extends RunCommand {
             description = "samples of z an image for the importance-weighted nll (default: 50)")
     int samples;
 
+    @Option(
+            names = "--drop",
+            paramLabel = "PART",
+            description =
+                    "part of the pixels to hide from an autoencoder (default: as in its training)")
+    Float drop;
+
     @Override
-    Results use(RunFolder run, Vae vae) {
+    Results use(RunFolder run, LatentModel model) {
         ImageSet images = testImages(run, data);
-        VaeEvaluation evaluation = VaeEvaluation.of(vae, images, samples, 128, seed);
-        return Results.of(evaluation, true).put("images", images.size());
+        return run.recipe()
+                .evaluate(model, images, new Recipe.Evaluation(samples, drop, seed))
+                .put("images", images.size());
     }
 }

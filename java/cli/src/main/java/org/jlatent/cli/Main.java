@@ -22,6 +22,8 @@ import picocli.CommandLine.Help.Ansi;
             EvaluateCommand.class,
             SampleCommand.class,
             ReconstructCommand.class,
+            InterpolateCommand.class,
+            TraverseCommand.class,
             DoctorCommand.class,
             DemoCommand.class
         },
@@ -51,7 +53,7 @@ public final class Main {
                 .get("train")
                 .getCommandSpec()
                 .usageMessage()
-                .footer(Settings.describe(VaeRecipe.KEYS).toArray(String[]::new));
+                .footer(Recipes.help().toArray(String[]::new));
         line.setOut(out);
         line.setErr(err);
         line.setCaseInsensitiveEnumValuesAllowed(true);

@@ -3,8 +3,12 @@ package org.jlatent.cli;
 import java.awt.Color;
 import java.awt.image.BufferedImage;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.stream.IntStream;
 import javax.imageio.ImageIO;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
@@ -12,6 +16,7 @@ import org.jlatent.Tensor;
 import org.jlatent.data.ImageSet;
 import org.jlatent.io.AtomicFile;
 import org.jlatent.io.ImageGrid;
+import org.jlatent.models.LatentModel;
 import org.jlatent.models.Vae;
 import org.knowm.xchart.BitmapEncoder;
 import org.knowm.xchart.XYChart;
@@ -23,47 +28,151 @@ import org.knowm.xchart.style.markers.SeriesMarkers;
 final class Pictures {
     private static final int COLUMNS = 8;
     private static final long SAMPLE_SEED = 0;
+    private static final int BATCH = 256;
 
     private Pictures() {}
 
     /** Draws from the prior, in a square-ish grid. */
-    static void samples(Vae vae, RunFolder.Config config, int count, long seed, Path file) {
-        try (Scope scope = new Scope(device(vae))) {
-            float[] images = vae.sample(scope, count, seed);
-            int columns = (int) Math.ceil(Math.sqrt(count));
-            ImageGrid.write(
-                    file, images, config.height(), config.width(), config.channels(), columns);
+    static void samples(Vae vae, int count, long seed, Path file) {
+        try (Scope scope = new Scope(vae.device())) {
+            ImageGrid.of(vae.sample(scope, count, seed), vae.image())
+                    .columns((int) Math.ceil(Math.sqrt(count)))
+                    .write(file);
         }
     }
 
-    static void samples(Vae vae, RunFolder.Config config, int count, Path file) {
-        samples(vae, config, count, SAMPLE_SEED, file);
+    static void samples(Vae vae, int count, Path file) {
+        samples(vae, count, SAMPLE_SEED, file);
     }
 
-    /** The first images of a set, each with its reconstruction below. */
-    static void reconstructions(
-            Vae vae, RunFolder.Config config, ImageSet images, int count, Path file) {
-        int n = Math.min(count, images.size());
+    /** Images from all over a set, each with its reconstruction below. */
+    static void reconstructions(LatentModel model, ImageSet images, int count, Path file) {
+        float[] originals = spread(images, Math.min(count, images.size()));
+        try (Scope scope = new Scope(model.device())) {
+            float[] reconstructed = model.reconstruct(scope, batch(scope, model, originals));
+            ImageGrid.of(originals, model.image())
+                    .below(reconstructed)
+                    .columns(COLUMNS)
+                    .write(file);
+        }
+    }
+
+    /**
+     * A row for each pair of neighbours: the first image, what the decoder makes of codes between
+     * theirs in even steps, the second image.
+     *
+     * @param rows at most one less than there are images
+     */
+    static void interpolations(LatentModel model, ImageSet images, int rows, int steps, Path file) {
+        float[] originals = spread(images, rows + 1);
+        int values = model.image().values();
+        int latent = model.latent();
+        try (Scope scope = new Scope(model.device())) {
+            float[] codes = model.code(scope, batch(scope, model, originals)).toFloatArray();
+            float[] between = new float[rows * steps * latent];
+            for (int i = 0; i < between.length; i++) {
+                int row = i / latent / steps;
+                float t = (float) (i / latent % steps) / (steps - 1);
+                int first = row * latent + i % latent;
+                between[i] = (1 - t) * codes[first] + t * codes[first + latent];
+            }
+            float[] decoded =
+                    model.images(scope, scope.of(Shape.of((long) rows * steps, latent), between));
+            int columns = steps + 2;
+            float[] grid = new float[rows * columns * values];
+            List<String> labels = new ArrayList<>(List.of("image"));
+            for (int row = 0; row < rows; row++) {
+                int start = row * columns * values;
+                int length = steps * values;
+                System.arraycopy(originals, row * values, grid, start, values);
+                System.arraycopy(decoded, row * length, grid, start + values, length);
+                System.arraycopy(
+                        originals, (row + 1) * values, grid, start + values + length, values);
+            }
+            for (int step = 0; step < steps; step++) {
+                labels.add(String.format(Locale.ROOT, "%.2f", (double) step / (steps - 1)));
+            }
+            labels.add("image");
+            ImageGrid.of(grid, model.image()).columns(columns).columnLabels(labels).write(file);
+        }
+    }
+
+    /**
+     * A row for each of the latent dimensions that vary most over the images: what the decoder
+     * makes of one image's code as that dimension goes from -span to span.
+     */
+    static void traversals(
+            LatentModel model,
+            ImageSet images,
+            int image,
+            int rows,
+            int steps,
+            double span,
+            Path file) {
+        int latent = model.latent();
+        int[] dims = mostVarying(model.features(images, BATCH), latent);
+        try (Scope scope = new Scope(model.device())) {
+            float[] original = new float[images.dimensions()];
+            images.read(image, original, 0);
+            float[] code = model.code(scope, batch(scope, model, original)).toFloatArray();
+            float[] codes = new float[rows * steps * latent];
+            List<String> rowLabels = new ArrayList<>();
+            for (int row = 0; row < rows; row++) {
+                rowLabels.add("z" + dims[row]);
+                for (int step = 0; step < steps; step++) {
+                    int at = (row * steps + step) * latent;
+                    System.arraycopy(code, 0, codes, at, latent);
+                    codes[at + dims[row]] = (float) along(step, steps, span);
+                }
+            }
+            List<String> columnLabels = new ArrayList<>();
+            for (int step = 0; step < steps; step++) {
+                columnLabels.add(String.format(Locale.ROOT, "%.1f", along(step, steps, span)));
+            }
+            ImageGrid.of(
+                            model.images(
+                                    scope, scope.of(Shape.of((long) rows * steps, latent), codes)),
+                            model.image())
+                    .columns(steps)
+                    .rowLabels(rowLabels)
+                    .columnLabels(columnLabels)
+                    .write(file);
+        }
+    }
+
+    private static double along(int step, int steps, double span) {
+        return span * (2.0 * step / (steps - 1) - 1);
+    }
+
+    /** Latent dimensions by their variance over the codes, largest first. */
+    private static int[] mostVarying(float[] codes, int latent) {
+        double[] sum = new double[latent];
+        double[] square = new double[latent];
+        for (int i = 0; i < codes.length; i++) {
+            sum[i % latent] += codes[i];
+            square[i % latent] += (double) codes[i] * codes[i];
+        }
+        int n = codes.length / latent;
+        return IntStream.range(0, latent)
+                .boxed()
+                .sorted(Comparator.comparingDouble(d -> sum[d] / n * sum[d] / n - square[d] / n))
+                .mapToInt(Integer::intValue)
+                .toArray();
+    }
+
+    /** Some sets are sorted by class: images in even steps from the first on. */
+    private static float[] spread(ImageSet images, int count) {
         int dims = images.dimensions();
-        float[] originals = new float[n * dims];
-        for (int i = 0; i < n; i++) {
-            images.read(
-                    (int) ((long) i * images.size() / n),
-                    originals,
-                    i * dims); // spread: some sets are sorted
+        float[] values = new float[count * dims];
+        for (int i = 0; i < count; i++) {
+            images.read((int) ((long) i * images.size() / count), values, i * dims);
         }
-        try (Scope scope = new Scope(device(vae))) {
-            Tensor x = scope.of(Shape.of(n, dims), originals);
-            float[] reconstructed = vae.reconstruct(scope, x);
-            ImageGrid.writePairs(
-                    file,
-                    originals,
-                    reconstructed,
-                    config.height(),
-                    config.width(),
-                    config.channels(),
-                    COLUMNS);
-        }
+        return values;
+    }
+
+    private static Tensor batch(Scope scope, LatentModel model, float[] images) {
+        int values = model.image().values();
+        return scope.of(Shape.of(images.length / values, values), images);
     }
 
     /** The curves of an epoch's means: {@code rows} by metric, training and validation. */
@@ -103,9 +212,5 @@ final class Pictures {
         double[] values = rows.stream().mapToDouble(row -> row.get(metric)).toArray();
         chart.addSeries(name, epochs, values)
                 .setMarker(epochs.length == 1 ? SeriesMarkers.CIRCLE : SeriesMarkers.NONE);
-    }
-
-    private static org.jlatent.Device device(Vae vae) {
-        return vae.parameters().values().iterator().next().device();
     }
 }

@@ -1,8 +1,7 @@
 package org.jlatent.cli;
 
 import java.nio.file.Path;
-import org.jlatent.JlatentException;
-import org.jlatent.models.Vae;
+import org.jlatent.models.LatentModel;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -32,12 +31,10 @@ final class ReconstructCommand extends RunCommand {
     Path out;
 
     @Override
-    Results use(RunFolder run, Vae vae) {
-        if (count < 1 || count > 10_000) {
-            throw new JlatentException("--count must be from 1 to 10000, got " + count);
-        }
+    Results use(RunFolder run, LatentModel model) {
+        require("--count", count, 1, 10_000);
         Path file = out == null ? run.path().resolve("reconstructions.png") : out;
-        Pictures.reconstructions(vae, run.config(), testImages(run, data), count, file);
+        Pictures.reconstructions(model, testImages(run, data), count, file);
         return new Results().put("count", count).put("file", file.toString());
     }
 }

@@ -7,7 +7,7 @@ import org.jlatent.JlatentException;
 import org.jlatent.Scope;
 import org.jlatent.data.Datasets;
 import org.jlatent.data.ImageSet;
-import org.jlatent.models.Vae;
+import org.jlatent.models.LatentModel;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -58,7 +58,17 @@ abstract class RunCommand implements Callable<Integer> {
         return 0;
     }
 
-    abstract Results use(RunFolder run, Vae vae);
+    abstract Results use(RunFolder run, LatentModel model);
+
+    /**
+     * @throws JlatentException unless the value is from min to max
+     */
+    static void require(String option, long value, long min, long max) {
+        if (value < min || value > max) {
+            throw new JlatentException(
+                    option + " must be from " + min + " to " + max + ", got " + value);
+        }
+    }
 
     /**
      * The test images of {@code given}, or of the data the run was trained on; of the size the
@@ -66,25 +76,14 @@ abstract class RunCommand implements Callable<Integer> {
      */
     static ImageSet testImages(RunFolder run, String given) {
         ImageSet images = Datasets.open(given == null ? run.config().data() : given).test();
-        RunFolder.Config c = run.config();
-        if (images.height() != c.height()
-                || images.width() != c.width()
-                || images.channels() != c.channels()) {
+        if (!images.shape().equals(run.config().image())) {
             throw new JlatentException(
                     "the model takes images of "
-                            + c.height()
-                            + "x"
-                            + c.width()
-                            + "x"
-                            + c.channels()
+                            + run.config().image()
                             + ", "
                             + images.name()
                             + " has "
-                            + images.height()
-                            + "x"
-                            + images.width()
-                            + "x"
-                            + images.channels());
+                            + images.shape());
         }
         return images;
     }

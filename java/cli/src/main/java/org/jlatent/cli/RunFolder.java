@@ -19,9 +19,10 @@ import java.util.stream.Stream;
 import org.jlatent.Device;
 import org.jlatent.JlatentException;
 import org.jlatent.Scope;
+import org.jlatent.data.ImageShape;
 import org.jlatent.io.AtomicFile;
 import org.jlatent.io.Safetensors;
-import org.jlatent.models.Vae;
+import org.jlatent.models.LatentModel;
 import org.jlatent.nn.Init;
 import org.jlatent.train.Checkpoint;
 
@@ -54,8 +55,8 @@ record RunFolder(Path path, Config config) {
             String device,
             Integer threads,
             Map<String, String> settings) {
-        int dims() {
-            return height * width * channels;
+        ImageShape image() {
+            return new ImageShape(height, width, channels);
         }
 
         Config withLength(Integer newEpochs, Integer newSteps) {
@@ -119,11 +120,14 @@ record RunFolder(Path path, Config config) {
         }
         try {
             Config config = JSON.readValue(file.toFile(), Config.class);
-            if (config.model == null || config.settings == null || config.dims() < 1) {
+            if (config.model == null || config.settings == null) {
                 throw new JlatentException(file + " does not describe a model");
             }
-            VaeRecipe.checkName(config.model);
+            config.image();
+            Recipes.of(config.model);
             return new RunFolder(path, config);
+        } catch (IllegalArgumentException e) {
+            throw new JlatentException(file + " does not describe a model: " + e.getMessage());
         } catch (JsonProcessingException e) {
             throw new JlatentException(file + " cannot be read: " + e.getOriginalMessage());
         } catch (IOException e) {
@@ -166,14 +170,18 @@ record RunFolder(Path path, Config config) {
         return null;
     }
 
+    Recipe recipe() {
+        return Recipes.of(config.model);
+    }
+
     Settings settings() {
-        return new Settings(VaeRecipe.KEYS).with(config.settings);
+        return recipe().settings().with(config.settings);
     }
 
     /** The model with its freshly initialised parameters. */
-    Vae newModel(Scope scope) {
-        return VaeRecipe.model(
-                new Init(scope, config.seed), config.dims(), settings(), config.seed);
+    LatentModel newModel(Scope scope) {
+        return recipe().model(
+                        new Init(scope, config.seed), config.image(), settings(), config.seed);
     }
 
     /**
@@ -181,8 +189,8 @@ record RunFolder(Path path, Config config) {
      *
      * @throws JlatentException if the file is missing, damaged or of another model
      */
-    Vae loadModel(Scope scope) {
-        Vae vae = newModel(scope);
+    LatentModel loadModel(Scope scope) {
+        LatentModel model = newModel(scope);
         Path file = path.resolve(MODEL);
         if (!Files.exists(file) && Files.exists(checkpoint())) {
             throw new JlatentException(
@@ -193,7 +201,7 @@ record RunFolder(Path path, Config config) {
                             + path);
         }
         Map<String, Safetensors.Entry> entries = new LinkedHashMap<>(Safetensors.read(file));
-        vae.state()
+        model.state()
                 .forEach(
                         (name, parameter) -> {
                             Safetensors.Entry entry = entries.remove(name);
@@ -224,16 +232,16 @@ record RunFolder(Path path, Config config) {
                             + entries.keySet()
                             + ": it is of another model");
         }
-        return vae;
+        return model;
     }
 
     void saveConfig() {
         write(CONFIG, json(config) + "\n");
     }
 
-    void save(Vae vae) {
+    void save(LatentModel model) {
         List<Safetensors.Entry> entries = new ArrayList<>();
-        vae.state().forEach((name, value) -> entries.add(Safetensors.Entry.of(name, value)));
+        model.state().forEach((name, value) -> entries.add(Safetensors.Entry.of(name, value)));
         Safetensors.write(
                 path.resolve(MODEL), entries, Map.of("format", "jlatent", "model", config.model));
     }

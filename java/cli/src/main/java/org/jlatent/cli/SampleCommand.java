@@ -2,6 +2,7 @@ package org.jlatent.cli;
 
 import java.nio.file.Path;
 import org.jlatent.JlatentException;
+import org.jlatent.models.LatentModel;
 import org.jlatent.models.Vae;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -23,12 +24,17 @@ final class SampleCommand extends RunCommand {
     Path out;
 
     @Override
-    Results use(RunFolder run, Vae vae) {
-        if (count < 1 || count > 10_000) {
-            throw new JlatentException("--count must be from 1 to 10000, got " + count);
+    Results use(RunFolder run, LatentModel model) {
+        require("--count", count, 1, 10_000);
+        if (!(model instanceof Vae vae)) {
+            throw new JlatentException(
+                    "an "
+                            + run.config().model()
+                            + " has no prior to draw from; 'jlatent interpolate' shows what lies between"
+                            + " images");
         }
         Path file = out == null ? run.path().resolve("samples.png") : out;
-        Pictures.samples(vae, run.config(), count, seed, file);
+        Pictures.samples(vae, count, seed, file);
         return new Results().put("count", count).put("file", file.toString());
     }
 }

@@ -20,7 +20,11 @@ final class Settings {
     /**
      * @param <T> type of the value
      */
-    record Key<T>(String name, String initial, String meaning, Function<String, T> parser) {}
+    record Key<T>(String name, String initial, String meaning, Function<String, T> parser) {
+        Key<T> withInitial(String other) {
+            return new Key<>(name, other, meaning, parser);
+        }
+    }
 
     private final Map<String, Key<?>> keys;
     private final Map<String, String> values = new LinkedHashMap<>();

@@ -12,8 +12,8 @@ import org.jlatent.data.Datasets;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.Splits;
 import org.jlatent.io.AtomicFile;
+import org.jlatent.models.LatentModel;
 import org.jlatent.models.Vae;
-import org.jlatent.models.VaeEvaluation;
 import org.jlatent.train.Checkpoint;
 import org.jlatent.train.Progress;
 import org.jlatent.train.Trainer;
@@ -33,7 +33,6 @@ import picocli.CommandLine.Spec;
         description =
                 "Trains a model and leaves a run folder: weights, figures, curves, samples, reconstructions.")
 final class TrainCommand implements Callable<Integer> {
-    private static final int EVALUATION_SAMPLES = 1;
     private static final int PICTURES = 64;
 
     @Spec CommandSpec spec;
@@ -41,7 +40,7 @@ final class TrainCommand implements Callable<Integer> {
     @Parameters(
             paramLabel = "MODEL",
             arity = "0..1",
-            description = "what to train: vae; not with --resume")
+            description = "what to train: vae, conv-vae or autoencoder; not with --resume")
     String model;
 
     @Option(
@@ -122,8 +121,7 @@ final class TrainCommand implements Callable<Integer> {
             throw new ParameterException(
                     spec.commandLine(), "Missing required option: '--out=DIR'");
         }
-        VaeRecipe.checkName(model);
-        Settings checked = new Settings(VaeRecipe.KEYS).with(settings);
+        Settings checked = Recipes.of(model).settings().with(settings);
         Splits splits = Datasets.open(data);
         ImageSet train = splits.train();
         RunFolder.Config config =
@@ -191,16 +189,14 @@ final class TrainCommand implements Callable<Integer> {
      */
     private int train(RunFolder run, Splits splits, Checkpoint from) {
         RunFolder.Config config = run.config();
-        Settings checked = run.settings();
         try (Device place = RunFolder.device(config.device(), config.threads());
                 Scope scope = new Scope(place)) {
-            Vae vae = run.newModel(scope);
+            LatentModel model = run.newModel(scope);
             Trainer trainer =
-                    VaeRecipe.trainer(vae, checked)
+                    TrainingSettings.trainer(model, run.settings(), run.checkpoint())
                             .data(splits.train())
                             .validation(splits.validation().orElse(null))
-                            .seed(config.seed())
-                            .checkpoint(run.checkpoint(), checked.get(VaeRecipe.CHECKPOINT_EVERY));
+                            .seed(config.seed());
             if (config.steps() != null) {
                 trainer.steps(config.steps());
             } else if (config.epochs() != null) {
@@ -229,7 +225,7 @@ final class TrainCommand implements Callable<Integer> {
                 return signalled;
             }
             metrics.write(run);
-            Results.print(spec.commandLine(), json, results(run, vae, last, splits, place));
+            Results.print(spec.commandLine(), json, results(run, model, last, splits, place));
             return 0;
         }
     }
@@ -258,19 +254,15 @@ final class TrainCommand implements Callable<Integer> {
     }
 
     private static Results results(
-            RunFolder run, Vae vae, Progress last, Splits splits, Device place) {
-        VaeEvaluation evaluation =
-                VaeEvaluation.of(vae, splits.test(), EVALUATION_SAMPLES, 256, run.config().seed());
-        run.save(vae);
-        Pictures.samples(vae, run.config(), PICTURES, run.path().resolve("samples.png"));
+            RunFolder run, LatentModel model, Progress last, Splits splits, Device place) {
+        Results results = run.recipe().measure(model, splits.test(), run.config().seed());
+        run.save(model);
+        if (model instanceof Vae vae) {
+            Pictures.samples(vae, PICTURES, run.path().resolve("samples.png"));
+        }
         Pictures.reconstructions(
-                vae,
-                run.config(),
-                splits.test(),
-                PICTURES / 2,
-                run.path().resolve("reconstructions.png"));
-        return Results.of(evaluation, false)
-                .put("steps", last.step())
+                model, splits.test(), PICTURES / 2, run.path().resolve("reconstructions.png"));
+        return results.put("steps", last.step())
                 .put("epochs", last.epoch())
                 .put("images_per_second", Math.round(last.imagesPerSecond()))
                 .put("device", place.toString())

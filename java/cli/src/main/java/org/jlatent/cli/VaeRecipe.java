@@ -1,29 +1,19 @@
 package org.jlatent.cli;
 
+import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Stream;
-import org.jlatent.Activation;
-import org.jlatent.JlatentException;
+import org.jlatent.data.ImageSet;
+import org.jlatent.data.ImageShape;
+import org.jlatent.models.LatentModel;
 import org.jlatent.models.Vae;
 import org.jlatent.models.VaeConfig;
+import org.jlatent.models.VaeEvaluation;
 import org.jlatent.nn.Init;
 import org.jlatent.nn.Likelihood;
 import org.jlatent.nn.Likelihoods;
-import org.jlatent.train.Adam;
-import org.jlatent.train.Schedule;
-import org.jlatent.train.Trainer;
 
-/** What {@code train vae} can be told, and the model that comes of it. */
-final class VaeRecipe {
-    static final String NAME = "vae";
-
-    private static final Settings.Key<int[]> HIDDEN =
-            Settings.widths(
-                    "hidden", "400", "widths of the encoder's hidden layers, such as 200-200");
-    private static final Settings.Key<Integer> LATENT =
-            Settings.integer("latent", 20, 1, "latent dimensions");
-    private static final Settings.Key<Activation> ACTIVATION =
-            Settings.activation("activation", Activation.RELU, "between layers");
+/** {@code vae} and {@code conv-vae}, which differ in what their settings start from. */
+final class VaeRecipe implements Recipe {
     private static final Settings.Key<String> LIKELIHOOD =
             Settings.choice(
                     "likelihood",
@@ -49,82 +39,88 @@ final class VaeRecipe {
                     "free-bits", "0", 0, 1e6, "nats a dimension that the KL is not pushed below");
     private static final Settings.Key<Integer> SAMPLES =
             Settings.integer("samples", 1, 1, "samples of z for each image");
-    private static final Settings.Key<Integer> BATCH =
-            Settings.integer("batch", 128, 1, "images a step");
-    private static final Settings.Key<Float> RATE =
-            Settings.number("learning-rate", "0.001", 0, 1e3, "of Adam");
-    private static final Settings.Key<String> SCHEDULE =
-            Settings.choice(
-                    "schedule", "constant", List.of("constant", "cosine"), "of the learning rate");
-    private static final Settings.Key<Integer> WARMUP =
-            Settings.integer("warmup", 0, 0, "steps over which the learning rate rises from 0");
-    private static final Settings.Key<Float> WEIGHT_DECAY =
-            Settings.number("weight-decay", "0", 0, 1e3, "decoupled, of weight matrices");
-    private static final Settings.Key<Float> CLIP =
-            Settings.number(
-                    "clip", "0", 0, 1e9, "largest global norm of the gradient; 0: no limit");
-    static final Settings.Key<Integer> CHECKPOINT_EVERY =
-            Settings.integer(
-                    "checkpoint.every",
-                    1000,
-                    0,
-                    "steps between checkpoints; there is one after every epoch too; 0: only those");
 
-    static final List<Settings.Key<?>> KEYS =
-            Stream.<Settings.Key<?>>of(
-                            HIDDEN,
-                            LATENT,
-                            ACTIVATION,
-                            LIKELIHOOD,
-                            SCALE,
-                            BETA,
-                            FREE_BITS,
-                            SAMPLES,
-                            BATCH,
-                            RATE,
-                            SCHEDULE,
-                            WARMUP,
-                            WEIGHT_DECAY,
-                            CLIP,
-                            CHECKPOINT_EVERY)
-                    .toList();
+    private final String name;
+    private final String meaning;
+    private final String channels;
+    private final String hidden;
 
-    private VaeRecipe() {}
-
-    /**
-     * @throws JlatentException unless {@code name} is a model there is a recipe for
-     */
-    static void checkName(String name) {
-        if (!name.equals(NAME)) {
-            throw new JlatentException("unknown model '" + name + "'; there is: " + NAME);
-        }
+    private VaeRecipe(String name, String meaning, String channels, String hidden) {
+        this.name = name;
+        this.meaning = meaning;
+        this.channels = channels;
+        this.hidden = hidden;
     }
 
-    static Vae model(Init init, int dims, Settings settings, long seed) {
+    static Recipe dense() {
+        return new VaeRecipe("vae", "a variational autoencoder", "", "400");
+    }
+
+    static Recipe convolutional() {
+        return new VaeRecipe("conv-vae", "the same with convolutions", "32-64", "256");
+    }
+
+    @Override
+    public String name() {
+        return name;
+    }
+
+    @Override
+    public String meaning() {
+        return meaning;
+    }
+
+    @Override
+    public List<Settings.Key<?>> modelKeys() {
+        List<Settings.Key<?>> keys = new ArrayList<>();
+        keys.add(NetworkSettings.CHANNELS.withInitial(channels));
+        keys.add(NetworkSettings.HIDDEN.withInitial(hidden));
+        keys.addAll(List.of(NetworkSettings.LATENT, NetworkSettings.ACTIVATION));
+        keys.addAll(List.of(LIKELIHOOD, SCALE, BETA, FREE_BITS, SAMPLES));
+        return keys;
+    }
+
+    @Override
+    public LatentModel model(Init init, ImageShape image, Settings settings, long seed) {
         VaeConfig config =
                 VaeConfig.defaults()
-                        .hidden(settings.get(HIDDEN))
-                        .latent(settings.get(LATENT))
-                        .activation(settings.get(ACTIVATION))
+                        .channels(settings.get(NetworkSettings.CHANNELS))
+                        .hidden(settings.get(NetworkSettings.HIDDEN))
+                        .latent(settings.get(NetworkSettings.LATENT))
+                        .activation(settings.get(NetworkSettings.ACTIVATION))
                         .likelihood(likelihood(settings))
                         .beta(settings.get(BETA))
                         .freeBits(settings.get(FREE_BITS))
                         .samples(settings.get(SAMPLES));
-        return new Vae(init, dims, config, seed);
+        return new Vae(init, image, config, seed);
     }
 
-    static Trainer trainer(Vae vae, Settings settings) {
-        Schedule schedule =
-                settings.get(SCHEDULE).equals("cosine") ? Schedule.cosine() : Schedule.constant();
-        int warmup = settings.get(WARMUP);
-        return Trainer.of(vae)
-                .batchSize(settings.get(BATCH))
-                .schedule(warmup > 0 ? schedule.withWarmup(warmup) : schedule)
-                .optimizer(
-                        Adam.Options.defaults()
-                                .withLearningRate(settings.get(RATE))
-                                .withWeightDecay(settings.get(WEIGHT_DECAY))
-                                .withMaxNorm(settings.get(CLIP)));
+    @Override
+    public Results measure(LatentModel model, ImageSet images, long seed) {
+        return results(VaeEvaluation.of((Vae) model, images, 1, 256, seed), false);
+    }
+
+    @Override
+    public Results evaluate(LatentModel model, ImageSet images, Evaluation options) {
+        return results(
+                VaeEvaluation.of((Vae) model, images, options.samples(), 128, options.seed()),
+                true);
+    }
+
+    /**
+     * @param bound whether {@code nll} was estimated with enough samples to be worth printing
+     */
+    private static Results results(VaeEvaluation e, boolean bound) {
+        Results results = new Results().put("elbo", e.elbo());
+        if (bound) {
+            results.put("nll", e.nll());
+        }
+        results.put("reconstruction", e.reconstruction()).put("kl", e.kl());
+        if (bound && !Double.isNaN(e.bitsPerDim())) {
+            results.put("bits_per_dim", e.bitsPerDim());
+        }
+        return results.put("active_units", e.activeUnits())
+                .put("normalized_error", e.normalizedError());
     }
 
     private static Likelihood likelihood(Settings settings) {

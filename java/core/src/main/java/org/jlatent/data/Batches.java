@@ -32,10 +32,15 @@ public final class Batches {
         return (size - 1) / batchSize + 1;
     }
 
+    /** Images of a whole batch. */
+    int largest() {
+        return Math.min(batchSize, size);
+    }
+
     /**
      * The indices of one batch.
      *
-     * @throws IndexOutOfBoundsException unless 0 <= index < {@link #count}
+     * @throws IndexOutOfBoundsException unless {@code 0 <= index < count()}
      */
     public int[] batch(long ofEpoch, int index) {
         Objects.checkIndex(index, count());
@@ -50,8 +55,12 @@ public final class Batches {
     }
 
     private int[] shuffled(long ofEpoch) {
+        return permutation(size, new SplittableRandom(seed * 0x9E3779B97F4A7C15L + ofEpoch));
+    }
+
+    /** 0 to size - 1 in random order. */
+    static int[] permutation(int size, SplittableRandom random) {
         int[] indices = new int[size];
-        SplittableRandom random = new SplittableRandom(seed * 0x9E3779B97F4A7C15L + ofEpoch);
         for (int i = 0; i < size; i++) { // Fisher-Yates, inside out
             int j = random.nextInt(i + 1);
             indices[i] = indices[j];

@@ -9,7 +9,7 @@ import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.OptionalInt;
+import java.util.stream.IntStream;
 import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
 
@@ -31,27 +31,33 @@ public final class Idx {
      *     differ
      */
     public static ImageSet images(String name, Path file, Path labels) {
+        return stored(name, file, labels);
+    }
+
+    static StoredImages stored(String name, Path file, Path labels) {
         Content images = read(file, IMAGES, 3);
-        byte[] classes = null;
+        int[] classes = null;
         if (labels != null) {
-            classes = read(labels, LABELS, 1).bytes;
-            if (classes.length != images.extents[0]) {
+            byte[] bytes = read(labels, LABELS, 1).bytes;
+            if (bytes.length != images.extents[0]) {
                 throw new DataException(
                         labels
                                 + " has "
-                                + classes.length
+                                + bytes.length
                                 + " labels, "
                                 + file
                                 + " has "
                                 + images.extents[0]
                                 + " images");
             }
+            classes = IntStream.range(0, bytes.length).map(i -> bytes[i] & 0xff).toArray();
         }
-        return new Bytes(
+        return StoredImages.ofBytes(
                 name,
                 images.extents[0],
                 images.extents[1],
                 images.extents[2],
+                1,
                 images.bytes,
                 classes);
     }
@@ -97,6 +103,7 @@ public final class Idx {
                                 + ": its sizes are "
                                 + Arrays.toString(extents));
             }
+            new Memory(file.toString()).take(3 * size); // growing buffer, array, images
             byte[] bytes = atMost((int) size, in);
             if (bytes.length < size) {
                 throw new DataException(
@@ -142,52 +149,5 @@ public final class Idx {
             // GZIPInputStream throws where another stream returns -1
         }
         return bytes.toByteArray();
-    }
-
-    private record Bytes(
-            String name,
-            int size,
-            int height,
-            int width,
-            byte[] pixels,
-            byte[] labels,
-            float[] values)
-            implements ImageSet {
-
-        Bytes(String name, int size, int height, int width, byte[] pixels, byte[] labels) {
-            this(name, size, height, width, pixels, labels, new float[256]);
-            float unit = isBinary(pixels) ? 1.0f : 255.0f;
-            for (int i = 0; i < values.length; i++) {
-                values[i] = i / unit;
-            }
-        }
-
-        private static boolean isBinary(byte[] pixels) {
-            for (byte pixel : pixels) {
-                if (pixel != 0 && pixel != 1) {
-                    return false;
-                }
-            }
-            return true;
-        }
-
-        @Override
-        public int channels() {
-            return 1;
-        }
-
-        @Override
-        public void read(int index, float[] destination, int offset) {
-            int dims = height * width;
-            int start = Math.multiplyExact(index, dims);
-            for (int i = 0; i < dims; i++) {
-                destination[offset + i] = values[pixels[start + i] & 0xff];
-            }
-        }
-
-        @Override
-        public OptionalInt label(int index) {
-            return labels == null ? OptionalInt.empty() : OptionalInt.of(labels[index] & 0xff);
-        }
     }
 }

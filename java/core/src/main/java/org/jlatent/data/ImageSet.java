@@ -5,14 +5,19 @@ import java.util.OptionalInt;
 /** Images of one size, read by index; NHWC, values in [0, 1]. Thread-safe. */
 public interface ImageSet {
 
+    /** For messages and run folders: {@code "mnist"}. */
     String name();
 
+    /** How many images there are. */
     int size();
 
+    /** Rows of pixels. */
     int height();
 
+    /** Columns of pixels. */
     int width();
 
+    /** Values a pixel. */
     int channels();
 
     /**
@@ -37,7 +42,7 @@ public interface ImageSet {
     /**
      * Images [{@code from}, {@code to}) of this set.
      *
-     * @throws IllegalArgumentException unless 0 <= from <= to <= size
+     * @throws IllegalArgumentException unless {@code 0 <= from <= to <= size}
      */
     default ImageSet range(int from, int to) {
         return new Range(this, from, to);

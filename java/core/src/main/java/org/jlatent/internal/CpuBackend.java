@@ -68,6 +68,11 @@ public final class CpuBackend implements Backend {
     }
 
     @Override
+    public void copyIn(long source, long address, long bytes) {
+        Native.copy0(source, address, bytes);
+    }
+
+    @Override
     public void copyOut(long address, float[] destination, int offset, int count) {
         Native.copyFloatsOut0(address, destination, offset, count);
     }
@@ -75,6 +80,11 @@ public final class CpuBackend implements Backend {
     @Override
     public void copyOut(long address, byte[] destination) {
         Native.copyBytesOut0(address, destination, 0, destination.length);
+    }
+
+    @Override
+    public void copyOut(long address, long destination, long bytes) {
+        Native.copy0(address, destination, bytes);
     }
 
     @Override

@@ -205,16 +205,8 @@ public final class Kernels {
         check(b, "fill", fill0(b.kernels(), out, value, count, b.stream()));
     }
 
-    public static void sumRows(Backend b, long x, long out, long rows, long columns) {
-        long bytes = sumRowsWorkspace0(b.kernels(), rows, columns);
-        check(
-                b,
-                "sum_rows",
-                sumRows0(
-                        b.kernels(), x, out, rows, columns, b.workspace(bytes), bytes, b.stream()));
-    }
-
-    private static void check(Backend b, String operation, int status) {
+    /** Throws unless {@code status}, a launcher's, is JL_OK. */
+    static void check(Backend b, String operation, int status) {
         if (status != 0) {
             throw new DeviceException(
                     operation + " on " + b.description() + ": " + lastError0(b.kernels()));
@@ -333,16 +325,4 @@ public final class Kernels {
             long table, long x, long factor, long out, long count, long stream);
 
     private static native int fill0(long table, long out, float value, long count, long stream);
-
-    private static native long sumRowsWorkspace0(long table, long rows, long columns);
-
-    private static native int sumRows0(
-            long table,
-            long x,
-            long out,
-            long rows,
-            long columns,
-            long workspace,
-            long workspaceBytes,
-            long stream);
 }

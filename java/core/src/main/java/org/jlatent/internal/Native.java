@@ -1,5 +1,6 @@
 package org.jlatent.internal;
 
+import java.nio.Buffer;
 import java.nio.file.Path;
 
 /** Memory, libraries and texts: the JNI functions that belong to no operation. */
@@ -30,6 +31,11 @@ public final class Native {
         return open(library, "jl_open_dense", "");
     }
 
+    /** Address of the first element of a direct buffer, whatever its position. */
+    public static long bufferAddress(Buffer buffer) {
+        return bufferAddress0(buffer);
+    }
+
     private static long open(Path library, String opener, String error) {
         long[] table = new long[1];
         String cause = open0(library.toString(), opener, error, table);
@@ -53,6 +59,10 @@ public final class Native {
     static native void copyBytesIn0(byte[] source, int offset, long address, int count);
 
     static native void copyBytesOut0(long address, byte[] destination, int offset, int count);
+
+    static native void copy0(long source, long destination, long bytes);
+
+    private static native long bufferAddress0(Buffer buffer);
 
     private static native String probe0(String name);
 

@@ -1,7 +1,13 @@
 package org.jlatent.internal;
 
+import java.io.ByteArrayInputStream;
+import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
+import java.lang.module.ModuleFinder;
+import java.lang.module.ModuleReader;
+import java.lang.module.ModuleReference;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
@@ -10,16 +16,17 @@ import java.nio.file.StandardCopyOption;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.stream.Stream;
 
 /**
  * Finds the native libraries: in {@code -Djlatent.library.path} if it is given, else unpacked from
- * the jar into a folder named for their content, {@code ~/.cache/jlatent/<hash>}. Any number of
- * processes may start at once: each unpacks into a folder of its own and renames it into place; the
- * first wins.
+ * their jar, wherever it is on the class path or the module path, into a folder named for their
+ * content, {@code ~/.cache/jlatent/<hash>}. Any number of processes may start at once: each unpacks
+ * into a folder of its own and renames it into place; the first wins.
  */
 public final class NativeLibraries {
-    private static final String RESOURCES = "/org/jlatent/native/linux-x86_64/";
+    private static final String RESOURCES = "org/jlatent/native/linux-x86_64/";
 
     /**
      * The libraries' names and hashes, written by the native build: one {@code sha256 name} a line.
@@ -55,7 +62,8 @@ public final class NativeLibraries {
             byte[] list = in.readAllBytes();
             return unpack(Hashes.sha256(list), names(list), NativeLibraries::stream);
         } catch (IOException e) {
-            throw new UnsupportedPlatformException("cannot read " + RESOURCES + LIST, e);
+            throw new UnsupportedPlatformException(
+                    "cannot read " + RESOURCES + LIST + ": " + e.getMessage(), e);
         }
     }
 
@@ -158,14 +166,50 @@ public final class NativeLibraries {
         }
     }
 
-    private static InputStream stream(String name) {
-        InputStream in = NativeLibraries.class.getResourceAsStream(RESOURCES + name);
-        if (in == null) {
-            throw new UnsupportedPlatformException(
-                    "this jar holds no native library "
-                            + name
-                            + "; build it with Maven, or set -Djlatent.library.path");
+    private static InputStream stream(String name) throws IOException {
+        return resource(NativeLibraries.class, "org.jlatent.core.linux_x86_64", name)
+                .orElseThrow(
+                        () ->
+                                new UnsupportedPlatformException(
+                                        "jlatent's native libraries are not there: add the dependency"
+                                                + " org.jlatent:jlatent-core with the classifier"
+                                                + " linux-x86_64, or set -Djlatent.library.path"));
+    }
+
+    /**
+     * Opens a file of a jar of native libraries.
+     *
+     * @param neighbour a class of whoever needs it
+     * @param module the jar's name as a module: on the module path nobody requires it, so it is
+     *     looked for by name
+     * @return empty when there is no such jar
+     */
+    public static Optional<InputStream> resource(Class<?> neighbour, String module, String name)
+            throws IOException {
+        ClassLoader loader = neighbour.getClassLoader();
+        InputStream in = loader == null ? null : loader.getResourceAsStream(RESOURCES + name);
+        if (in != null) {
+            return Optional.of(in);
         }
-        return in;
+        String path = System.getProperty("jdk.module.path", "");
+        Path[] entries =
+                Stream.of(path.split(File.pathSeparator))
+                        .filter(entry -> !entry.isEmpty())
+                        .map(Path::of)
+                        .toArray(Path[]::new);
+        Optional<ModuleReference> jar = ModuleFinder.of(entries).find(module);
+        if (jar.isEmpty()) {
+            return Optional.empty();
+        }
+        try (ModuleReader reader = jar.get().open()) {
+            Optional<ByteBuffer> bytes = reader.read(RESOURCES + name);
+            return bytes.map(
+                    b -> {
+                        byte[] copy = new byte[b.remaining()];
+                        b.get(copy);
+                        reader.release(b);
+                        return new ByteArrayInputStream(copy);
+                    });
+        }
     }
 }

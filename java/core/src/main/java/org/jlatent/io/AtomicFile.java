@@ -29,6 +29,7 @@ public final class AtomicFile {
     /** Writes to a stream and may fail. */
     @FunctionalInterface
     public interface Content {
+        /** Writes everything to {@code out}, and leaves it open. */
         void writeTo(OutputStream out) throws IOException;
     }
 

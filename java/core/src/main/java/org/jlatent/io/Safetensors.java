@@ -67,6 +67,7 @@ public final class Safetensors {
             }
         }
 
+        /** An f32 tensor; the values are copied. */
         public static Entry ofFloats(String name, long[] shape, float[] values) {
             ByteBuffer data =
                     ByteBuffer.allocate(Math.multiplyExact(values.length, Float.BYTES))

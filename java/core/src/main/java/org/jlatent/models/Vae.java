@@ -11,6 +11,7 @@ import org.jlatent.Shape;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
 import org.jlatent.data.ImageShape;
+import org.jlatent.nn.Functions;
 import org.jlatent.nn.GaussianSample;
 import org.jlatent.nn.Init;
 import org.jlatent.nn.Likelihood;
@@ -60,6 +61,7 @@ public final class Vae extends LatentModel {
                         .withFreeBits(config.freeBits());
     }
 
+    /** What the model was made from. */
     public VaeConfig config() {
         return config;
     }
@@ -114,24 +116,11 @@ public final class Vae extends LatentModel {
                 new GaussianSample(random, posterior).forward(tape, encode(tape, x), klWeight);
         Likelihood.Loss reconstruction =
                 config.likelihood().loss(tape, decode(tape, q.z()), x, weight);
-        Tensor loss = sum(tape, reconstruction.total(), q.klTotal());
+        Tensor loss = Functions.add(tape, reconstruction.total(), q.klTotal());
         Map<String, Tensor> metrics = new LinkedHashMap<>();
         metrics.put("reconstruction", reconstruction.rows());
         metrics.put("kl", q.klRows());
         return new Objective(loss, metrics);
-    }
-
-    private static Tensor sum(Tape tape, Tensor a, Tensor b) {
-        Tensor out = Ops.add(tape.scope(), a, b);
-        tape.record(
-                "loss",
-                java.util.List.of(a, b),
-                java.util.List.of(out),
-                () -> {
-                    tape.accumulate(a, tape.gradient(out));
-                    tape.accumulate(b, tape.gradient(out));
-                });
-        return out;
     }
 
     /**

@@ -90,6 +90,7 @@ public final class VaeConfig {
                 channels, hidden, latent, function, likelihood, beta, freeBits, samples);
     }
 
+    /** Of the pixels given z. */
     public VaeConfig likelihood(Likelihood pixels) {
         return new VaeConfig(channels, hidden, latent, activation, pixels, beta, freeBits, samples);
     }
@@ -118,30 +119,37 @@ public final class VaeConfig {
         return channels.clone();
     }
 
+    /** Widths of the hidden layers, as a copy. */
     public int[] hidden() {
         return hidden.clone();
     }
 
+    /** Dimensions of z. */
     public int latent() {
         return latent;
     }
 
+    /** Of the hidden layers. */
     public Activation activation() {
         return activation;
     }
 
+    /** Of the pixels given z. */
     public Likelihood likelihood() {
         return likelihood;
     }
 
+    /** Weight of the KL term. */
     public float beta() {
         return beta;
     }
 
+    /** Nats a dimension that the KL is not pushed below; 0: off. */
     public float freeBits() {
         return freeBits;
     }
 
+    /** Samples of z for each image and step. */
     public int samples() {
         return samples;
     }

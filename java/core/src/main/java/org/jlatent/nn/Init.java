@@ -20,6 +20,7 @@ public final class Init {
         this.random = new SplittableRandom(seed);
     }
 
+    /** Owns the parameters. */
     public Scope scope() {
         return scope;
     }
@@ -29,6 +30,15 @@ public final class Init {
         float[] values = new float[Math.toIntExact(shape.elements())];
         for (int i = 0; i < values.length; i++) {
             values[i] = (float) ((2.0 * random.nextDouble() - 1.0) * bound);
+        }
+        return scope.of(shape, values);
+    }
+
+    /** Normal with mean 0. */
+    public Tensor normal(Shape shape, double standardDeviation) {
+        float[] values = new float[Math.toIntExact(shape.elements())];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = (float) (random.nextGaussian() * standardDeviation);
         }
         return scope.of(shape, values);
     }

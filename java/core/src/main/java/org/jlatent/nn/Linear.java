@@ -20,10 +20,16 @@ public final class Linear extends Module implements Layer {
     private final Tensor bias;
     private final Activated activation;
 
+    /** Without an activation. */
     public Linear(Init init, long in, long out) {
         this(init, in, out, Activation.IDENTITY);
     }
 
+    /**
+     * @param in columns of x, at least 1
+     * @param out columns of y, at least 1
+     * @throws ShapeException if either is less
+     */
     public Linear(Init init, long in, long out, Activation activation) {
         if (in < 1 || out < 1) {
             throw new ShapeException(

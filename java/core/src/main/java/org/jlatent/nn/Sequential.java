@@ -8,6 +8,7 @@ import org.jlatent.Tensor;
 public final class Sequential extends Module implements Layer {
     private final List<Layer> layers;
 
+    /** Layers in the order they are applied; none passes x on as it is. */
     public Sequential(Layer... layers) {
         this.layers = List.of(layers);
         for (int i = 0; i < layers.length; i++) {

@@ -17,19 +17,35 @@ public interface Backend extends AutoCloseable {
      */
     long allocate(long bytes);
 
+    /** Returns what {@link #allocate} gave; 0 is nothing. */
     void free(long address);
 
+    /** Sets {@code bytes} bytes at {@code address} to 0. */
     void zero(long address, long bytes);
 
+    /** Copies {@code count} values from {@code source[offset]} on to {@code address}. */
     void copyIn(float[] source, int offset, long address, int count);
 
+    /** Copies all of {@code source} to {@code address}. */
     void copyIn(byte[] source, long address);
 
-    /** Waits for the work queued before it. */
+    /** Copies {@code bytes} bytes of host memory at {@code source} to {@code address}. */
+    void copyIn(long source, long address, long bytes);
+
+    /**
+     * Copies {@code count} values at {@code address} to {@code destination[offset]} and on. Waits
+     * for the work queued before it.
+     */
     void copyOut(long address, float[] destination, int offset, int count);
 
-    /** Waits for the work queued before it. */
+    /** Fills {@code destination} from {@code address}. Waits for the work queued before it. */
     void copyOut(long address, byte[] destination);
+
+    /**
+     * Copies {@code bytes} bytes at {@code address} to host memory at {@code destination}. Waits
+     * for the work queued before it.
+     */
+    void copyOut(long address, long destination, long bytes);
 
     /** Address of the table of launchers, {@code jl_kernels}. */
     long kernels();
@@ -46,6 +62,7 @@ public interface Backend extends AutoCloseable {
     /** Products, convolutions and pooling. */
     Dense dense();
 
+    /** Frees what is the backend's own. The memory it gave is returned by then. */
     @Override
     void close();
 }

@@ -14,5 +14,10 @@ public interface BackendProvider {
      */
     Optional<String> unavailabilityCause();
 
+    /**
+     * Opens a device of this kind.
+     *
+     * @throws org.jlatent.DeviceException with the cause where there is none
+     */
     Backend open();
 }

@@ -71,29 +71,35 @@ public final class Adam {
             return new Options(1e-3f, 0.9f, 0.999f, 1e-8f, 0.0f, 0.0f, 0.0f);
         }
 
+        /** With another step size. */
         public Options withLearningRate(float rate) {
             return new Options(rate, beta1, beta2, epsilon, weightDecay, maxNorm, averageDecay);
         }
 
+        /** With other decays of the moments. */
         public Options withBetas(float first, float second) {
             return new Options(
                     learningRate, first, second, epsilon, weightDecay, maxNorm, averageDecay);
         }
 
+        /** With another epsilon. */
         public Options withEpsilon(float value) {
             return new Options(
                     learningRate, beta1, beta2, value, weightDecay, maxNorm, averageDecay);
         }
 
+        /** With another decoupled weight decay; 0: none. */
         public Options withWeightDecay(float decay) {
             return new Options(learningRate, beta1, beta2, epsilon, decay, maxNorm, averageDecay);
         }
 
+        /** With another limit of the global norm; 0: no clipping. */
         public Options withMaxNorm(float norm) {
             return new Options(
                     learningRate, beta1, beta2, epsilon, weightDecay, norm, averageDecay);
         }
 
+        /** With another decay of the average of the weights; 0: none is kept. */
         public Options withAverageDecay(float decay) {
             return new Options(learningRate, beta1, beta2, epsilon, weightDecay, maxNorm, decay);
         }
@@ -143,6 +149,7 @@ public final class Adam {
         return scope.of(value.shape(), value.toFloatArray());
     }
 
+    /** The step size from now on. */
     public void setLearningRate(float rate) {
         state.device().backend().copyIn(new float[] {rate}, 0, state.address(), 1);
     }

@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.zip.CRC32C;
 import org.jlatent.JlatentException;
 import org.jlatent.Tensor;
+import org.jlatent.data.Augmentation;
 import org.jlatent.data.ImageSet;
 import org.jlatent.internal.Version;
 import org.jlatent.io.Safetensors;
@@ -217,6 +218,7 @@ public final class Checkpoint {
      */
     static Map<String, String> settings(
             ImageSet data,
+            Augmentation augmentation,
             ImageSet validation,
             int batchSize,
             long seed,
@@ -224,6 +226,7 @@ public final class Checkpoint {
             double scheduleFactor) {
         Map<String, String> settings = new LinkedHashMap<>();
         settings.put("data", describe(data));
+        settings.put("augmentation", augmentation.toString());
         settings.put("validation", validation == null ? "none" : describe(validation));
         settings.put("batchSize", Integer.toString(batchSize));
         settings.put("seed", Long.toString(seed));

@@ -10,6 +10,7 @@ public interface Schedule {
      */
     double factor(long step, long steps);
 
+    /** Always 1. */
     static Schedule constant() {
         return (step, steps) -> 1.0;
     }

@@ -11,8 +11,10 @@ import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
+import org.jlatent.data.Augmentation;
 import org.jlatent.data.Batches;
 import org.jlatent.data.ImageSet;
+import org.jlatent.data.Loader;
 import org.jlatent.io.AtomicFile;
 import org.jlatent.models.Model;
 import org.jlatent.models.Model.Objective;
@@ -31,6 +33,7 @@ public final class Trainer {
     private final List<Callback> callbacks = new ArrayList<>();
     private ImageSet data;
     private ImageSet validation;
+    private Augmentation augmentation = Augmentation.NONE;
     private int batchSize = 128;
     private long steps;
     private int epochs = 10;
@@ -47,12 +50,20 @@ public final class Trainer {
         this.device = model.parameters().values().iterator().next().device();
     }
 
+    /** Trains {@code model}, on the device of its parameters. */
     public static Trainer of(Model model) {
         return new Trainer(model);
     }
 
+    /** The images to train on; needed. */
     public Trainer data(ImageSet images) {
         this.data = images;
+        return this;
+    }
+
+    /** Random changes to the training images; none by default. */
+    public Trainer augmentation(Augmentation changes) {
+        this.augmentation = changes;
         return this;
     }
 
@@ -62,6 +73,7 @@ public final class Trainer {
         return this;
     }
 
+    /** Images a step; 128 unless set. */
     public Trainer batchSize(int images) {
         this.batchSize = positive("batchSize", images);
         return this;
@@ -80,22 +92,25 @@ public final class Trainer {
         return this;
     }
 
-    /** Of the order of the images. */
+    /** Of the order of the images and of their random changes. */
     public Trainer seed(long value) {
         this.seed = value;
         return this;
     }
 
+    /** How Adam steps; {@link Adam.Options#defaults} unless set. */
     public Trainer optimizer(Adam.Options options) {
         this.optimizer = options;
         return this;
     }
 
+    /** How the learning rate changes; constant unless set. */
     public Trainer schedule(Schedule learningRate) {
         this.schedule = learningRate;
         return this;
     }
 
+    /** Tells {@code listener} about every step and epoch, after those added before. */
     public Trainer callback(Callback listener) {
         callbacks.add(listener);
         return this;
@@ -170,24 +185,25 @@ public final class Trainer {
     public Progress train() {
         totalSteps(); // complains where there is no data
         try (Scope owned = new Scope(device);
-                Scope scratch = new Scope(device)) {
+                Scope scratch = new Scope(device);
+                Run run = new Run(new Adam(owned, model.parameters(), optimizer), scratch)) {
             if (checkpoint != null) {
                 AtomicFile.clean(checkpoint);
             }
-            return new Run(new Adam(owned, model.parameters(), optimizer), scratch).run();
+            return run.run();
         } finally {
             stopping = false;
         }
     }
 
     /** One call of {@link #train}. */
-    private final class Run {
+    private final class Run implements AutoCloseable {
         private final Adam adam;
         private final Scope scratch;
         private final Batches batches = new Batches(data.size(), batchSize, seed);
         private final long total = totalSteps();
         private final Means means = new Means();
-        private final float[] full = new float[Math.multiplyExact(batchSize, data.dimensions())];
+        private Loader loader; // from the first step on, wherever that is
         private final List<Progress> history = new ArrayList<>();
         private int epoch = 1;
         private int next; // batch of the epoch
@@ -207,7 +223,7 @@ public final class Trainer {
             checkParameters();
             while (step < total) {
                 while (next < batches.count() && step < total) {
-                    step(epoch, batches.batch(epoch, next));
+                    step(epoch, next);
                     next++;
                     if (next < batches.count() && step < total && (stopping || isDue())) {
                         save();
@@ -278,15 +294,33 @@ public final class Trainer {
 
         private Map<String, String> settings(long atStep, long ofSteps) {
             return Checkpoint.settings(
-                    data, validation, batchSize, seed, optimizer, schedule.factor(atStep, ofSteps));
+                    data,
+                    augmentation,
+                    validation,
+                    batchSize,
+                    seed,
+                    optimizer,
+                    schedule.factor(atStep, ofSteps));
         }
 
-        private void step(int epoch, int[] indices) {
+        @Override
+        public void close() {
+            if (loader != null) {
+                loader.close();
+            }
+        }
+
+        private void step(int epoch, int index) {
+            if (loader == null) {
+                loader = new Loader(data, batches, augmentation, seed, epoch, index);
+            }
             long start = System.nanoTime();
             scratch.clear();
             Tape tape = new Tape(scratch);
             model.watch(tape);
-            Tensor x = batch(data, indices);
+            Loader.Batch batch = loader.next();
+            int[] indices = batch.indices();
+            Tensor x = scratch.of(Shape.of(indices.length, data.dimensions()), batch.values());
             Objective objective = model.objective(tape, x);
             if (!Float.isFinite(objective.loss().item())) {
                 throw new TrainingException(
@@ -344,7 +378,7 @@ public final class Trainer {
 
         private Tensor batch(ImageSet images, int[] indices) {
             int dims = images.dimensions();
-            float[] values = indices.length == batchSize ? full : new float[indices.length * dims];
+            float[] values = new float[indices.length * dims];
             for (int i = 0; i < indices.length; i++) {
                 images.read(indices[i], values, i * dims);
             }

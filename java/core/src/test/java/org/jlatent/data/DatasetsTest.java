@@ -29,6 +29,13 @@ final class DatasetsTest {
         Files.write(file, bytes.array());
     }
 
+    private Splits open(String name, String root) {
+        return Datasets.open(
+                name,
+                DataOptions.defaults(),
+                new NamedSet.Places(root, folder.resolve("no-cache")));
+    }
+
     private static int first(ImageSet set, int index) {
         float[] pixels = new float[set.dimensions()];
         set.read(index, pixels, 0);
@@ -40,12 +47,12 @@ final class DatasetsTest {
         Path mnist = Files.createDirectory(folder.resolve("mnist"));
         write(mnist.resolve("train-images-idx3-ubyte"), 3, 2);
         write(mnist.resolve("t10k-images-idx3-ubyte"), 2, 2);
-        Splits splits = Datasets.open("mnist", folder.toString());
+        Splits splits = open("mnist", folder.toString());
         assertEquals("mnist", splits.train().name());
         assertEquals(3, splits.train().size());
         assertEquals(2, splits.test().size());
         assertTrue(splits.validation().isEmpty());
-        assertEquals(3, Datasets.open(mnist.toString(), null).train().size());
+        assertEquals(3, open(mnist.toString(), null).train().size());
     }
 
     @Test
@@ -53,7 +60,7 @@ final class DatasetsTest {
         write(folder.resolve("train-images-idx3-ubyte"), 3, 2);
         write(folder.resolve("valid-images-idx3-ubyte"), 4, 2);
         write(folder.resolve("test-images-idx3-ubyte"), 5, 2);
-        Splits splits = Datasets.open(folder.toString(), null);
+        Splits splits = open(folder.toString(), null);
         assertEquals(4, splits.validation().orElseThrow().size());
         assertEquals(5, splits.test().size());
     }
@@ -62,7 +69,7 @@ final class DatasetsTest {
     void theLastTenthOfASingleFileIsForTesting() throws IOException {
         Path file = folder.resolve("one");
         write(file, 20, 1);
-        Splits splits = Datasets.open(file.toString(), null);
+        Splits splits = open(file.toString(), null);
         assertEquals(18, splits.train().size());
         assertEquals(2, splits.test().size());
         assertEquals(0, first(splits.train(), 0));
@@ -73,18 +80,17 @@ final class DatasetsTest {
 
     @Test
     void spritesNeedNoFolder() {
-        assertEquals("sprites", Datasets.open("sprites", null).train().name());
+        assertEquals("sprites", open("sprites", null).train().name());
     }
 
     @Test
     void whatIsNotThereIsNamed() throws IOException {
-        fails("nope", null, "'nope'", "sprites, mnist, binarized-mnist", "JLATENT_DATA");
+        fails("nope", null, "'nope'", "sprites, mnist, binarized-mnist", "omniglot, cifar10");
         fails("", null, "''", "sprites");
-        fails("/", null, "/ holds no train-images-idx3-ubyte");
-        fails("mnist", null, "JLATENT_DATA", "not set", "set it");
-        fails("mnist", " ", "not set");
-        fails("mnist", folder.toString(), folder.resolve("mnist").toString(), "JLATENT_DATA");
-        fails(folder.toString(), null, "holds no train-images-idx3-ubyte");
+        fails("binarized-mnist", null, "set JLATENT_DATA", "cannot be downloaded");
+        fails("binarized-mnist", " ", "set JLATENT_DATA");
+        fails("binarized-mnist", folder.toString(), "JLATENT_DATA is " + folder);
+        fails(folder.toString(), null, "holds no data", "train-images-idx3-ubyte");
         write(folder.resolve("train-images-idx3-ubyte"), 1, 2);
         fails(folder.toString(), null, "holds no test-images-idx3-ubyte");
         fails(folder.resolve("train-images-idx3-ubyte").toString(), null, "at least 2");
@@ -92,9 +98,8 @@ final class DatasetsTest {
         fails(folder.toString(), null, "different sizes", "2x1", "3x1");
     }
 
-    private static void fails(String name, String root, String... words) {
-        String message =
-                assertThrows(DataException.class, () -> Datasets.open(name, root)).getMessage();
+    private void fails(String name, String root, String... words) {
+        String message = assertThrows(DataException.class, () -> open(name, root)).getMessage();
         for (String word : words) {
             assertTrue(message.contains(word), message);
         }

@@ -10,7 +10,6 @@ import org.jlatent.Activation;
 import org.jlatent.Device;
 import org.jlatent.GaussianOps;
 import org.jlatent.GradientCheck;
-import org.jlatent.Ops;
 import org.jlatent.Posterior;
 import org.jlatent.Random;
 import org.jlatent.Scope;
@@ -140,28 +139,10 @@ final class LayersTest {
     private Tensor everything(Tape tape, GaussianOps.Result r) {
         Tensor total = loss(tape, r.z());
         for (Tensor part : List.of(r.klRows(), r.logQ(), r.logP())) {
-            Tensor rows = part.reshape(Shape.of(part.shape().elements(), 1));
-            tape.record(
-                    "reshape",
-                    List.of(part),
-                    List.of(rows),
-                    () -> tape.accumulate(part, tape.gradient(rows).reshape(part.shape())));
-            total = add(tape, total, loss(tape, rows));
+            Tensor rows = Functions.reshape(tape, part, Shape.of(part.shape().elements(), 1));
+            total = Functions.add(tape, total, loss(tape, rows));
         }
-        return add(tape, total, r.klTotal());
-    }
-
-    private static Tensor add(Tape tape, Tensor a, Tensor b) {
-        Tensor out = Ops.add(tape.scope(), a, b);
-        tape.record(
-                "add",
-                List.of(a, b),
-                List.of(out),
-                () -> {
-                    tape.accumulate(a, tape.gradient(out));
-                    tape.accumulate(b, tape.gradient(out));
-                });
-        return out;
+        return Functions.add(tape, total, r.klTotal());
     }
 
     @Test
@@ -192,14 +173,7 @@ final class LayersTest {
                     parameters,
                     (tape, p) -> {
                         Tensor rows = likelihood.loss(tape, p, x, weight).rows();
-                        Tensor column = rows.reshape(Shape.of(4, 1));
-                        tape.record(
-                                "reshape",
-                                List.of(rows),
-                                List.of(column),
-                                () ->
-                                        tape.accumulate(
-                                                rows, tape.gradient(column).reshape(rows.shape())));
+                        Tensor column = Functions.reshape(tape, rows, Shape.of(4, 1));
                         return loss(tape, column);
                     });
             // Total used twice: its gradient is not the seed any more.
@@ -208,7 +182,7 @@ final class LayersTest {
                     parameters,
                     (tape, p) -> {
                         Tensor total = likelihood.loss(tape, p, x, weight).total();
-                        return add(tape, total, total);
+                        return Functions.add(tape, total, total);
                     });
             assertEquals(12, likelihood.mean(parameters.toFloatArray(), 3).length);
         }

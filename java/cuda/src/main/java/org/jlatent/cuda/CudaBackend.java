@@ -119,6 +119,11 @@ final class CudaBackend implements Backend {
         copyIn(Pointer.to(source), address, source.length);
     }
 
+    @Override
+    public void copyIn(long source, long address, long bytes) {
+        copyIn(new Address(source), address, bytes);
+    }
+
     // Copies are synchronous: JCuda lets go of a Java array as soon as the call returns. They come
     // after everything on our stream, which is an ordinary (blocking) one.
     private static void copyIn(Pointer source, long address, long bytes) {
@@ -140,6 +145,11 @@ final class CudaBackend implements Backend {
     @Override
     public void copyOut(long address, byte[] destination) {
         copyOut(address, Pointer.to(destination), destination.length);
+    }
+
+    @Override
+    public void copyOut(long address, long destination, long bytes) {
+        copyOut(address, new Address(destination), bytes);
     }
 
     private static void copyOut(long address, Pointer destination, long bytes) {

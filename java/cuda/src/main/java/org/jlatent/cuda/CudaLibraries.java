@@ -19,7 +19,6 @@ import org.jlatent.internal.NativeLibraries;
  * is touched.
  */
 final class CudaLibraries {
-    private static final String RESOURCES = "/org/jlatent/native/linux-x86_64/";
     private static final String LIST =
             "cuda.txt"; // one "sha256  name" a line, written by the native build
 
@@ -107,22 +106,28 @@ final class CudaLibraries {
         if (given != null) {
             return Path.of(given);
         }
-        try (InputStream in = CudaLibraries.class.getResourceAsStream(RESOURCES + LIST)) {
-            if (in == null) {
-                throw new JlatentException(
-                        "this build has no CUDA kernels: build it where nvcc is installed");
-            }
-            String list = new String(in.readAllBytes(), StandardCharsets.UTF_8).strip();
+        try {
+            String list = new String(resource(LIST).readAllBytes(), StandardCharsets.UTF_8).strip();
             String name = list.substring(list.indexOf("  ") + 2);
             return NativeLibraries.unpack(
                             Hashes.sha256(list.getBytes(StandardCharsets.UTF_8)),
                             List.of(name),
-                            file -> CudaLibraries.class.getResourceAsStream(RESOURCES + file))
+                            CudaLibraries::resource)
                     .resolve(name);
         } catch (IOException e) {
             throw new JlatentException(
                     "cannot read the CUDA kernels out of the jar: " + e.getMessage(), e);
         }
+    }
+
+    private static InputStream resource(String name) throws IOException {
+        return NativeLibraries.resource(CudaLibraries.class, "org.jlatent.cuda.linux_x86_64", name)
+                .orElseThrow(
+                        () ->
+                                new JlatentException(
+                                        "the CUDA kernels are not there: add the dependency"
+                                                + " org.jlatent:jlatent-cuda with the classifier"
+                                                + " linux-x86_64, from a build where nvcc is installed"));
     }
 
     List<String> report() {

@@ -1,0 +1,42 @@
+package org.jlatent.cli;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.jlatent.data.ImageSet;
+import org.jlatent.data.ImageShape;
+import org.jlatent.models.LatentModel;
+import org.jlatent.nn.Init;
+
+/** A kind of model that can be trained: its settings, the model that comes of them, its figures. */
+interface Recipe {
+    String name();
+
+    /** For the help: {@code "a variational autoencoder"}. */
+    String meaning();
+
+    List<Settings.Key<?>> modelKeys();
+
+    default Settings settings() {
+        List<Settings.Key<?>> keys = new ArrayList<>(modelKeys());
+        keys.addAll(TrainingSettings.KEYS);
+        return new Settings(keys);
+    }
+
+    LatentModel model(Init init, ImageShape image, Settings settings, long seed);
+
+    /** Figures on test images, cheap enough for the end of training. */
+    Results measure(LatentModel model, ImageSet images, long seed);
+
+    /**
+     * All figures.
+     *
+     * @param samples of z an image, where the model draws any
+     */
+    Results evaluate(LatentModel model, ImageSet images, Evaluation options);
+
+    /**
+     * @param samples of z an image, where the model draws any
+     * @param drop part of the pixels that are hidden from an autoencoder; null: as in training
+     */
+    record Evaluation(int samples, Float drop, long seed) {}
+}

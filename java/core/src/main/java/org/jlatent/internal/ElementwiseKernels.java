@@ -1,0 +1,72 @@
+package org.jlatent.internal;
+
+import static org.jlatent.internal.Kernels.check;
+
+import org.jlatent.spi.Backend;
+
+/**
+ * The part of kernels/elementwise that joins, cuts and adds up along an axis; by the rules of
+ * {@link Kernels}.
+ */
+public final class ElementwiseKernels {
+    private ElementwiseKernels() {}
+
+    public static void multiply(Backend b, long left, long right, long out, long count) {
+        check(b, "multiply", multiply0(b.kernels(), left, right, out, count, b.stream()));
+    }
+
+    public static void sumAxis(Backend b, long x, long out, long outer, long n, long inner) {
+        long bytes = sumAxisWorkspace0(b.kernels(), outer, n, inner);
+        check(
+                b,
+                "sum_axis",
+                sumAxis0(
+                        b.kernels(),
+                        x,
+                        out,
+                        outer,
+                        n,
+                        inner,
+                        b.workspace(bytes),
+                        bytes,
+                        b.stream()));
+    }
+
+    public static void copyBlocks(
+            Backend b, long x, long xStride, long out, long outStride, long rows, long columns) {
+        check(
+                b,
+                "copy_blocks",
+                copyBlocks0(b.kernels(), x, xStride, out, outStride, rows, columns, b.stream()));
+    }
+
+    static {
+        NativeLibraries.loadJni();
+    }
+
+    private static native int multiply0(
+            long table, long left, long right, long out, long count, long stream);
+
+    private static native long sumAxisWorkspace0(long table, long outer, long n, long inner);
+
+    private static native int sumAxis0(
+            long table,
+            long x,
+            long out,
+            long outer,
+            long n,
+            long inner,
+            long workspace,
+            long workspaceBytes,
+            long stream);
+
+    private static native int copyBlocks0(
+            long table,
+            long x,
+            long xStride,
+            long out,
+            long outStride,
+            long rows,
+            long columns,
+            long stream);
+}

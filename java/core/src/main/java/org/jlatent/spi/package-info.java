@@ -1,0 +1,2 @@
+/** What another kind of device implements, and how it is found. */
+package org.jlatent.spi;

@@ -1,0 +1,77 @@
+// code_sums.h on the CPU. Codes have been checked: all are in [0, codes).
+#pragma once
+#include "code_sums.h"
+#include "parallel.h"
+
+namespace jlatent::JL_TABLE {
+
+// At least as many positions as counters, so that the counters take no more memory than the positions.
+inline int64_t code_tile(int64_t codes) { return codes < 16384 ? 16384 : codes; }
+
+inline void code_sort(const int32_t* codes, const CodeSort& s) {
+    const int64_t tiles = code_tiles(s.count, s.tile), width = s.codes + 1;
+    const auto each = [=](auto body) {
+        parallel_for(tiles, s.count, [=](int64_t t) {
+            const int64_t end = (t + 1) * s.tile < s.count ? (t + 1) * s.tile : s.count;
+            int32_t* counts = s.counts + t * width;
+            body(t * s.tile, end, counts);
+        });
+    };
+    each([=](int64_t start, int64_t end, int32_t* counts) {
+        memset(counts, 0, static_cast<size_t>(width) * sizeof(int32_t));
+        for (int64_t n = start; n < end; ++n) ++counts[codes[n]];
+    });
+    int32_t before = 0, extras = 0;
+    for (int64_t k = 0; k < width; ++k) {
+        s.starts[k] = before;
+        s.extras[k] = extras;
+        for (int64_t t = 0; t < tiles; ++t) {
+            int32_t& count = s.counts[t * width + k];
+            const int32_t own = count;
+            count = before;
+            before += own;
+        }
+        extras += extra_chunks(before - s.starts[k]);
+    }
+    s.starts[width] = before;
+    each([=](int64_t start, int64_t end, int32_t* counts) {
+        for (int64_t n = start; n < end; ++n) s.order[counts[codes[n]]++] = static_cast<int32_t>(n);
+    });
+}
+
+// out[:] = sum of the rows at order[first] .. order[end - 1], in this order.
+inline void sum_positions(const float* rows, const int32_t* order, int64_t first, int64_t end, int64_t dims,
+                          float* out) {
+    constexpr int64_t kColumns = 64;
+    for (int64_t start = 0; start < dims; start += kColumns) {
+        const int64_t width = dims - start < kColumns ? dims - start : kColumns;
+        float sum[kColumns] = {};
+        for (int64_t p = first; p < end; ++p) {
+            const float* row = rows + order[p] * dims + start;
+#pragma omp simd
+            for (int64_t d = 0; d < width; ++d) sum[d] += row[d];
+        }
+        memcpy(out + start, sum, static_cast<size_t>(width) * sizeof(float));
+    }
+}
+
+inline void code_sums(const float* rows, const CodeSort& s, int64_t dims, float* out) {
+    const bool parallel = s.count * dims >= kSerialElements;
+    // Codes differ in how often they occur. Every chunk has a place of its own, so who adds it makes no difference.
+#pragma omp parallel for schedule(dynamic, 16) if (parallel)
+    for (int64_t k = 0; k < s.codes; ++k) {
+        const int64_t end = s.starts[k + 1];
+        int64_t first = s.starts[k], next = first + kCodeChunk;
+        sum_positions(rows, s.order, first, next < end ? next : end, dims, out + k * dims);
+        for (int64_t e = s.extras[k]; e < s.extras[k + 1]; ++e) {
+            first = next;
+            next += kCodeChunk;
+            sum_positions(rows, s.order, first, next < end ? next : end, dims, s.partial + e * dims);
+        }
+        for (int64_t e = s.extras[k]; e < s.extras[k + 1]; ++e)
+#pragma omp simd
+            for (int64_t d = 0; d < dims; ++d) out[k * dims + d] += s.partial[e * dims + d];
+    }
+}
+
+}  // namespace jlatent::JL_TABLE
