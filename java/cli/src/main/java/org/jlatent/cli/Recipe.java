@@ -19,6 +19,7 @@ interface Recipe {
     default Settings settings() {
         List<Settings.Key<?>> keys = new ArrayList<>(modelKeys());
         keys.addAll(TrainingSettings.KEYS);
+        keys.addAll(DataSettings.KEYS);
         return new Settings(keys);
     }
 

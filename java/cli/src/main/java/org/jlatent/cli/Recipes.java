@@ -7,7 +7,7 @@ import org.jlatent.JlatentException;
 
 /** The models that can be trained, by name. */
 final class Recipes {
-    private static final List<Recipe> ALL = List.of(VaeRecipe.dense(), VaeRecipe.convolutional());
+    private static final List<Recipe> ALL = List.of(VaeRecipe.dense(), VaeRecipe.convolutional(), new AutoencoderRecipe());
 
     private Recipes() {}
 
@@ -37,6 +37,8 @@ final class Recipes {
         }
         lines.add("of all of them:");
         lines.addAll(Settings.describe(TrainingSettings.KEYS));
+        lines.add("of the data:");
+        lines.addAll(Settings.describe(DataSettings.KEYS));
         return lines;
     }
 }

@@ -75,7 +75,8 @@ abstract class RunCommand implements Callable<Integer> {
      * model takes.
      */
     static ImageSet testImages(RunFolder run, String given) {
-        ImageSet images = Datasets.open(given == null ? run.config().data() : given).test();
+        String data = given == null ? run.config().data() : given;
+        ImageSet images = Datasets.open(data, DataSettings.options(run.settings())).test();
         if (!images.shape().equals(run.config().image())) {
             throw new JlatentException(
                     "the model takes images of "

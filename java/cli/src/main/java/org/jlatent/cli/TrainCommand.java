@@ -47,8 +47,7 @@ final class TrainCommand implements Callable<Integer> {
             names = "--data",
             paramLabel = "NAME|PATH",
             defaultValue = "sprites",
-            description =
-                    "sprites (default, generated), mnist or binarized-mnist in $JLATENT_DATA, or a folder or file in idx format")
+            description = DataSettings.HELP)
     String data;
 
     @Option(
@@ -122,7 +121,7 @@ final class TrainCommand implements Callable<Integer> {
                     spec.commandLine(), "Missing required option: '--out=DIR'");
         }
         Settings checked = Recipes.of(model).settings().with(settings);
-        Splits splits = Datasets.open(data);
+        Splits splits = Datasets.open(data, DataSettings.options(checked));
         ImageSet train = splits.train();
         RunFolder.Config config =
                 new RunFolder.Config(
@@ -175,7 +174,9 @@ final class TrainCommand implements Callable<Integer> {
                                     device == null ? config.device() : device,
                                     threads == null ? config.threads() : threads);
                     RunFolder run = new RunFolder(resume, config);
-                    return train(run, Datasets.open(config.data()), run.readCheckpoint());
+                    Splits splits =
+                            Datasets.open(config.data(), DataSettings.options(run.settings()));
+                    return train(run, splits, run.readCheckpoint());
                 });
     }
 
@@ -195,6 +196,7 @@ final class TrainCommand implements Callable<Integer> {
             Trainer trainer =
                     TrainingSettings.trainer(model, run.settings(), run.checkpoint())
                             .data(splits.train())
+                            .augmentation(DataSettings.options(run.settings()).augmentation())
                             .validation(splits.validation().orElse(null))
                             .seed(config.seed());
             if (config.steps() != null) {

@@ -31,7 +31,7 @@ import org.jlatent.Tensor;
 /**
  * The safetensors format: 8 bytes little-endian length of a JSON header, the header (name, dtype,
  * shape and byte range of each tensor), the data. Files are written whole or not at all and read
- * strictly: every byte belongs to one tensor.
+ * strictly: every byte belongs to one tensor. Thread-safe.
  */
 public final class Safetensors {
     private static final int LARGEST_HEADER = 100_000_000;
@@ -143,6 +143,8 @@ public final class Safetensors {
     }
 
     /**
+     * Writes all tensors, in this order.
+     *
      * @param metadata strings kept in the header
      * @throws IllegalArgumentException if two tensors have one name, or the reserved {@code
      *     __metadata__}

@@ -218,16 +218,16 @@ public final class Checkpoint {
      */
     static Map<String, String> settings(
             ImageSet data,
-            Augmentation augmentation,
             ImageSet validation,
+            Augmentation augmentation,
             int batchSize,
             long seed,
             Adam.Options optimizer,
             double scheduleFactor) {
         Map<String, String> settings = new LinkedHashMap<>();
         settings.put("data", describe(data));
-        settings.put("augmentation", augmentation.toString());
         settings.put("validation", validation == null ? "none" : describe(validation));
+        settings.put("augmentation", augmentation.toString());
         settings.put("batchSize", Integer.toString(batchSize));
         settings.put("seed", Long.toString(seed));
         settings.put("optimizer", optimizer.toString());

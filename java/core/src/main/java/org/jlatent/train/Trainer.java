@@ -295,8 +295,8 @@ public final class Trainer {
         private Map<String, String> settings(long atStep, long ofSteps) {
             return Checkpoint.settings(
                     data,
-                    augmentation,
                     validation,
+                    augmentation,
                     batchSize,
                     seed,
                     optimizer,
