@@ -143,9 +143,8 @@ jl_status conv(const jl_conv* shape, const void* x, const void* weight, const fl
     if (const jl_status status = check(*shape)) return status;
     if (shape->batch == 0) return JL_OK;
     const Key key = {*shape, Pass::kForward, bias != nullptr};
-    prepared(key, [&] {
-        return make(key);
-    }).run({{DNNL_ARG_SRC, x}, {DNNL_ARG_WEIGHTS, weight}, {DNNL_ARG_BIAS, bias}, {DNNL_ARG_DST, y}});
+    run_prepared(key, make,
+                 {{DNNL_ARG_SRC, x}, {DNNL_ARG_WEIGHTS, weight}, {DNNL_ARG_BIAS, bias}, {DNNL_ARG_DST, y}});
     return JL_OK;
 }
 
@@ -154,9 +153,8 @@ jl_status conv_transpose(const jl_conv* shape, const void* y, const void* weight
     if (const jl_status status = check(*shape)) return status;
     if (shape->batch == 0) return JL_OK;
     const Key key = {*shape, Pass::kTranspose, bias != nullptr};
-    prepared(key, [&] {
-        return make(key);
-    }).run({{DNNL_ARG_SRC, y}, {DNNL_ARG_WEIGHTS, weight}, {DNNL_ARG_BIAS, bias}, {DNNL_ARG_DST, x}});
+    run_prepared(key, make,
+                 {{DNNL_ARG_SRC, y}, {DNNL_ARG_WEIGHTS, weight}, {DNNL_ARG_BIAS, bias}, {DNNL_ARG_DST, x}});
     return JL_OK;
 }
 
@@ -170,9 +168,7 @@ jl_status conv_weight_gradient(const jl_conv* shape, const void* x, const void* 
     }
     Key key = {*shape, Pass::kWeightGradient, 0};
     key.shape.activation = JL_IDENTITY;
-    prepared(key, [&] {
-        return make(key);
-    }).run({{DNNL_ARG_SRC, x}, {DNNL_ARG_DIFF_DST, d_y}, {DNNL_ARG_DIFF_WEIGHTS, d_weight}});
+    run_prepared(key, make, {{DNNL_ARG_SRC, x}, {DNNL_ARG_DIFF_DST, d_y}, {DNNL_ARG_DIFF_WEIGHTS, d_weight}});
     return JL_OK;
 }
 

@@ -42,9 +42,8 @@ jl_status matmul(const jl_matmul* shape, const void* a, const void* b, const flo
     if (shape->m == 0 || shape->n == 0) return JL_OK;
     JL_REQUIRE(a != nullptr && b != nullptr && out != nullptr, "matmul: a matrix is null");
     const Key key = {*shape, bias != nullptr};
-    prepared(key, [&] {
-        return make(key);
-    }).run({{DNNL_ARG_SRC, a}, {DNNL_ARG_WEIGHTS, b}, {DNNL_ARG_BIAS, bias}, {DNNL_ARG_DST, out}});
+    run_prepared(key, make,
+                 {{DNNL_ARG_SRC, a}, {DNNL_ARG_WEIGHTS, b}, {DNNL_ARG_BIAS, bias}, {DNNL_ARG_DST, out}});
     return JL_OK;
 }
 

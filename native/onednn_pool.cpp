@@ -77,9 +77,7 @@ jl_status pool(const jl_pool* shape, const float* x, float* y, void* winners) {
     if (const jl_status status = check(*shape)) return status;
     if (shape->batch == 0) return JL_OK;
     const Key key = {*shape, 0, winners != nullptr && !shape->average};
-    prepared(key, [&] {
-        return make(key);
-    }).run({{DNNL_ARG_SRC, x}, {DNNL_ARG_DST, y}, {DNNL_ARG_WORKSPACE, winners}});
+    run_prepared(key, make, {{DNNL_ARG_SRC, x}, {DNNL_ARG_DST, y}, {DNNL_ARG_WORKSPACE, winners}});
     return JL_OK;
 }
 
@@ -88,9 +86,8 @@ jl_status pool_backward(const jl_pool* shape, const float* d_y, const void* winn
     if (shape->batch == 0) return JL_OK;
     JL_REQUIRE(shape->average || winners != nullptr, "pool_backward: the maximum needs its winners");
     const Key key = {*shape, 1, !shape->average};
-    prepared(key, [&] {
-        return make(key);
-    }).run({{DNNL_ARG_DIFF_DST, d_y}, {DNNL_ARG_WORKSPACE, winners}, {DNNL_ARG_DIFF_SRC, d_x}});
+    run_prepared(key, make,
+                 {{DNNL_ARG_DIFF_DST, d_y}, {DNNL_ARG_WORKSPACE, winners}, {DNNL_ARG_DIFF_SRC, d_x}});
     return JL_OK;
 }
 
