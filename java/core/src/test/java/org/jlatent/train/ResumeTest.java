@@ -23,6 +23,7 @@ import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
+import org.jlatent.data.Augmentation;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.Sprites;
 import org.jlatent.io.AtomicFile;
@@ -40,6 +41,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Runs that were stopped and resumed against runs that were not. */
 final class ResumeTest {
     private static final int STEPS = 33; // three epochs of ten batches, and three steps
+    private static final Augmentation AUGMENTATION = new Augmentation(true, 2, true, false);
     private static final Adam.Options OPTIMIZER =
             Adam.Options.defaults()
                     .withLearningRate(3e-3f)
@@ -120,6 +122,7 @@ final class ResumeTest {
     private Trainer trainer(Model model, int steps) {
         return Trainer.of(model)
                 .data(images)
+                .augmentation(AUGMENTATION)
                 .validation(validation)
                 .batchSize(32)
                 .steps(steps)
@@ -328,6 +331,11 @@ final class ResumeTest {
                 "data is 300 images",
                 "50 images");
         refuses(trainer(model(16), STEPS).validation(null), file, "validation is 50", "none here");
+        refuses(
+                trainer(model(16), STEPS).augmentation(Augmentation.NONE),
+                file,
+                "augmentation",
+                "pad=2");
         refuses(
                 trainer(model(16), STEPS).optimizer(OPTIMIZER.withMaxNorm(3)),
                 file,
