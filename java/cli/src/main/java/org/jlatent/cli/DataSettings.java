@@ -33,8 +33,7 @@ final class DataSettings {
     private static final Settings.Key<String> FLIP =
             Settings.choice("data.flip", "off", SWITCH, "mirror half of the training images");
     private static final Settings.Key<Integer> PAD =
-            Settings.integer(
-                    "data.pad", 0, 0, "most pixels by which training images are shifted");
+            Settings.integer("data.pad", 0, 0, "most pixels by which training images are shifted");
 
     static final List<Settings.Key<?>> KEYS =
             Stream.<Settings.Key<?>>of(
@@ -89,7 +88,7 @@ final class DataSettings {
                         throw new IllegalArgumentException(
                                 "must be a size such as 32 or 32x48, or none, got " + text);
                     }
-                    String[] sides = text.split("x");
+                    String[] sides = text.split("x", -1);
                     int height = Integer.parseInt(sides[0]);
                     int width = sides.length == 1 ? height : Integer.parseInt(sides[1]);
                     return Optional.of(new DataOptions.Size(height, width));

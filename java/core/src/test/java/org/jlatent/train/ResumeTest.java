@@ -23,6 +23,7 @@ import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
+import org.jlatent.data.Augmentation;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.Sprites;
 import org.jlatent.io.AtomicFile;
@@ -121,6 +122,7 @@ final class ResumeTest {
         return Trainer.of(model)
                 .data(images)
                 .validation(validation)
+                .augmentation(new Augmentation(true, 1, false, true))
                 .batchSize(32)
                 .steps(steps)
                 .seed(5)
