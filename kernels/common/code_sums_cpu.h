@@ -42,12 +42,15 @@ inline void code_sort(const int32_t* codes, const CodeSort& s) {
 // out[:] = sum of the rows at order[first] .. order[end - 1], in this order.
 inline void sum_positions(const float* rows, const int32_t* order, int64_t first, int64_t end, int64_t dims,
                           float* out) {
-    constexpr int64_t kColumns = 64;
+    constexpr int64_t kColumns = 64, kAhead = 8;
     for (int64_t start = 0; start < dims; start += kColumns) {
         const int64_t width = dims - start < kColumns ? dims - start : kColumns;
         float sum[kColumns] = {};
         for (int64_t p = first; p < end; ++p) {
             const float* row = rows + order[p] * dims + start;
+            // The rows lie anywhere: ask early.
+            const float* later = rows + order[p + kAhead < end ? p + kAhead : end - 1] * dims + start;
+            for (int64_t d = 0; d < width; d += 16) __builtin_prefetch(later + d);
 #pragma omp simd
             for (int64_t d = 0; d < width; ++d) sum[d] += row[d];
         }
@@ -55,23 +58,34 @@ inline void sum_positions(const float* rows, const int32_t* order, int64_t first
     }
 }
 
+// Codes and positions share one line of slots, so that tasks are alike however codes are spread: position p of code k
+// has slot p + k, and a code without positions one slot all the same. A task takes the chunks that begin in its slots.
 inline void code_sums(const float* rows, const CodeSort& s, int64_t dims, float* out) {
-    const bool parallel = s.count * dims >= kSerialElements;
-    // Codes differ in how often they occur. Every chunk has a place of its own, so who adds it makes no difference.
-#pragma omp parallel for schedule(dynamic, 16) if (parallel)
-    for (int64_t k = 0; k < s.codes; ++k) {
-        const int64_t end = s.starts[k + 1];
-        int64_t first = s.starts[k], next = first + kCodeChunk;
-        sum_positions(rows, s.order, first, next < end ? next : end, dims, out + k * dims);
-        for (int64_t e = s.extras[k]; e < s.extras[k + 1]; ++e) {
-            first = next;
-            next += kCodeChunk;
-            sum_positions(rows, s.order, first, next < end ? next : end, dims, s.partial + e * dims);
+    constexpr int64_t kSlots = 1024;
+    parallel_for((s.count + s.codes + kSlots - 1) / kSlots, (s.count + s.codes) * dims, [=](int64_t task) {
+        const int64_t from = task * kSlots, to = from + kSlots;
+        int64_t low = 0, high = s.codes;  // low: the last code that begins at `from` or before
+        while (high - low > 1) {
+            const int64_t middle = (low + high) / 2;
+            (s.starts[middle] + middle <= from ? low : high) = middle;
         }
+        for (int64_t k = low; k < s.codes && s.starts[k] + k < to; ++k) {
+            const int64_t first = s.starts[k], end = s.starts[k + 1];
+            const int64_t before = first + k >= from ? 0 : (from - first - k + kCodeChunk - 1) / kCodeChunk;
+            for (int64_t chunk = before;; ++chunk) {
+                const int64_t p = first + chunk * kCodeChunk,
+                              stop = p + kCodeChunk < end ? p + kCodeChunk : end;
+                if ((chunk > 0 && p >= end) || p + k >= to) break;
+                float* sum = chunk == 0 ? out + k * dims : s.partial + (s.extras[k] + chunk - 1) * dims;
+                sum_positions(rows, s.order, p, stop, dims, sum);
+            }
+        }
+    });
+    parallel_for(s.codes, s.extras[s.codes] * dims, [=](int64_t k) {
         for (int64_t e = s.extras[k]; e < s.extras[k + 1]; ++e)
 #pragma omp simd
             for (int64_t d = 0; d < dims; ++d) out[k * dims + d] += s.partial[e * dims + d];
-    }
+    });
 }
 
 }  // namespace jlatent::JL_TABLE

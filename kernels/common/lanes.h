@@ -8,9 +8,15 @@ namespace jlatent::JL_TABLE {
 constexpr int64_t kSumLanes = 32;    // two vectors of AVX-512, so that additions overlap
 constexpr int64_t kSumChunk = 8192;  // elements added in f32; chunks meet in fp64
 
-// Sum of f(i) for i in [0, count): lane l of a chunk takes every 32nd element, then lanes fold in halves.
+// Sum of f(i) for i in [0, count): lane l of a chunk takes every 32nd element, then lanes fold in halves. Short
+// sums are plain ones.
 template <class F>
 inline float lane_sum(int64_t count, F f) {
+    if (count < kSumLanes) {
+        float sum = 0.0f;
+        for (int64_t i = 0; i < count; ++i) sum += f(i);
+        return sum;
+    }
     double total = 0.0;
     for (int64_t start = 0; start < count; start += kSumChunk) {
         const int64_t end = start + kSumChunk < count ? start + kSumChunk : count;

@@ -22,7 +22,11 @@ TEST_P(DropoutTest, KeepsWhatTheBitsSay) {
     const auto x = random_floats(count, -1.0f, 1.0f);
     const auto bits = bits_of(count, 77, 5);
     auto state = random_state(77, 5);
-    for (const float drop : {0.0f, 0.1f, 0.5f, 0.999f, 0x1.fffffep-1f}) {
+    std::vector<float> drops = {0.0f, 0.1f, 0.5f, 0.999f, 0x1.fffffep-1f};
+    // A word that an f32 holds, as the threshold: it is kept.
+    const auto exact = std::find_if(bits.begin(), bits.end(), [](uint32_t w) { return (w & 0xff) == 0; });
+    if (exact != bits.end()) drops.push_back(static_cast<float>(*exact) / 4294967296.0f);
+    for (const float drop : drops) {
         Floats in(x, 1);
         auto y = Floats::output(count, 2);
         const float scale = 1.0f / (1.0f - drop);

@@ -4,7 +4,8 @@
  * which returns a table of launchers of this type. Pointers are addresses in the memory of the table's
  * device: host memory for the CPU and emulated tables, device memory for CUDA. Whatever changes from step to
  * step (random state, weights, learning rate) is behind a pointer, so that a captured CUDA graph replays
- * correctly. Launchers never synchronise and never allocate.
+ * correctly. Launchers never synchronise and never allocate. Any number of threads may call the CPU table at
+ * once, each with arrays and a workspace of its own; common/team.h says where its parallel loops run.
  *
  * Formulas, shapes and what is overwritten stand in each operation's header:
  * kernels/<operation>/<operation>.h.

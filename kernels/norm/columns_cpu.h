@@ -60,13 +60,16 @@ void passes(const jl_norm& s, const Tiles& t, First first, Join join, Second sec
 
 // What a tile's columns need of statistics, gamma and beta, side by side.
 struct Columns {
+    int64_t item[kWidth];
     float mean[kWidth], rest[kWidth], scale[kWidth], gamma[kWidth], beta[kWidth];
     Columns(const jl_norm& s, const Tile& tile, const float* statistics, const float* gamma_,
             const float* beta_) {
+        int64_t group = tile.column / s.channels, end = (group + 1) * s.channels;
         for (int64_t c = 0; c < tile.width; ++c) {
             const int64_t column = tile.column + c;
-            const Statistics of =
-                load_statistics(statistics, items_of(s), tile.outer * s.groups + column / s.channels);
+            if (column == end) ++group, end += s.channels;
+            item[c] = tile.outer * s.groups + group;
+            const Statistics of = load_statistics(statistics, items_of(s), item[c]);
             mean[c] = of.mean, rest[c] = of.rest, scale[c] = of.scale;
             gamma[c] = gamma_ == nullptr ? 1.0f : gamma_[column];
             beta[c] = beta_ == nullptr ? 0.0f : beta_[column];
@@ -206,7 +209,7 @@ void tile_gradient(const jl_norm& s, const Tile& tile, const float* statistics, 
     const Columns of(s, tile, statistics, gamma, nullptr);
     float scaled[kWidth], plain[kWidth];
     for (int64_t c = 0; c < tile.width; ++c) {
-        const float* mean = means + 2 * (tile.outer * s.groups + (tile.column + c) / s.channels);
+        const float* mean = means + 2 * of.item[c];
         scaled[c] = mean[0], plain[c] = mean[1];
     }
     for (int64_t r = tile.row; r < tile.row_end; ++r) {

@@ -34,14 +34,15 @@ struct Place {
     int64_t first_row, column;
     int count, step;  // columns, 0 to 4; rows from one to the next
     __device__ explicit Place(const Tiling& t) {
-        const int64_t block = blockIdx.x, rest = block / t.blocks;
-        outer = rest / t.tiles;
-        tile = rest % t.tiles;
+        // 32-bit divisions: launch_blocks() keeps the grid below 2^31
+        const uint32_t blocks = static_cast<uint32_t>(t.blocks), rest = blockIdx.x / blocks;
+        outer = rest / static_cast<uint32_t>(t.tiles);
+        tile = rest % static_cast<uint32_t>(t.tiles);
         first_row = tile * t.tile_rows;
         row_end = first_row + t.tile_rows < t.rows ? first_row + t.tile_rows : t.rows;
         row = first_row + threadIdx.x / t.lanes;
         step = kBlock / t.lanes;
-        column = (block % t.blocks * t.lanes + threadIdx.x % t.lanes) * 4;
+        column = ((blockIdx.x - rest * blocks) * static_cast<int64_t>(t.lanes) + threadIdx.x % t.lanes) * 4;
         const int64_t left = t.columns - column;
         count = left >= 4 ? 4 : left > 0 ? static_cast<int>(left) : 0;
     }
@@ -80,9 +81,15 @@ struct Columns {
     Quad mean, rest, scale;
     __device__ Columns(const jl_norm& s, int64_t column, int count)
         : group(), mean(kZero), rest(kZero), scale(kZero) {
+        if (count == 0) return;
+        int64_t of = static_cast<uint32_t>(column) / static_cast<uint32_t>(s.channels);
+        int64_t left = (of + 1) * s.channels - column;  // channels of this group
         JL_UNROLL
-        for (int k = 0; k < 4; ++k)
-            if (k < count) group[k] = (column + k) / s.channels;
+        for (int k = 0; k < 4; ++k) {
+            if (left == 0) ++of, left = s.channels;
+            --left;
+            if (k < count) group[k] = of;
+        }
     }
     __device__ void load(const jl_norm& s, const float* statistics, int64_t outer) {
         Statistics of = load_statistics(statistics, s.outer * s.groups, outer * s.groups + group[0]);
@@ -244,12 +251,13 @@ __global__ void __launch_bounds__(kBlock)
                      const float* __restrict__ beta, const float* __restrict__ mean,
                      const float* __restrict__ variance, float* __restrict__ y) {
     const Place p(t);
+    const Columns of(s, p.column, p.count);
     Quad centre = kZero, scale = load_parameter(gamma, p.column, p.count, 1.0f);
     const Quad shift = load_parameter(beta, p.column, p.count, 0.0f);
     JL_UNROLL
     for (int k = 0; k < 4; ++k)
         if (k < p.count) {
-            const int64_t item = p.outer * s.groups + (p.column + k) / s.channels;
+            const int64_t item = p.outer * s.groups + of.group[k];
             centre.v[k] = mean[item];
             scale.v[k] /= sqrtf(variance[item] + s.epsilon);
         }

@@ -8,6 +8,18 @@ namespace {
 constexpr int64_t kChunk = 1024;  // values summed in f32 at a time
 constexpr int64_t kBlock = 256;   // rows that add to the same d_gamma and d_beta, at most
 
+// What stands for gamma or beta where there is none; a piece is never wider.
+struct Constant {
+    alignas(64) float v[kChunk];
+    explicit Constant(float value) {
+        for (float& f : v) f = value;
+    }
+};
+inline const float* parameter(const float* given, int64_t channel, const Constant& otherwise) {
+    return given == nullptr ? otherwise.v : given + channel;
+}
+const Constant kOnes(1.0f), kZeros(0.0f);
+
 // f(offset into x, first channel, width) for the contiguous pieces of an item, in order.
 template <class F>
 void for_pieces(const jl_norm& s, int64_t item, F f) {
@@ -44,11 +56,10 @@ void normalize_item(const jl_norm& s, int64_t item, const Statistics& of, const 
                     const float* beta, float* y) {
     for_pieces(s, item, [&](int64_t offset, int64_t channel, int64_t width) {
         const float* v = x + offset;
+        const float *by = parameter(gamma, channel, kOnes), *shift = parameter(beta, channel, kZeros);
         float* out = y + offset;
 #pragma omp simd
-        for (int64_t c = 0; c < width; ++c)
-            out[c] = (gamma == nullptr ? 1.0f : gamma[channel + c]) * of.normalized(v[c]) +
-                     (beta == nullptr ? 0.0f : beta[channel + c]);
+        for (int64_t c = 0; c < width; ++c) out[c] = by[c] * of.normalized(v[c]) + shift[c];
     });
 }
 
@@ -58,12 +69,12 @@ void item_gradient(const jl_norm& s, int64_t item, const Statistics& of, const f
     const int64_t columns = columns_of(s);
     double sum_scaled = 0.0, sum_plain = 0.0;
     for_pieces(s, item, [&](int64_t offset, int64_t channel, int64_t width) {
-        const float *v = x + offset, *d = dy + offset;
+        const float *v = x + offset, *d = dy + offset, *by = parameter(gamma, channel, kOnes);
         float *d_gamma = sums + channel, *d_beta = d_gamma + columns;
         float scaled = 0.0f, plain = 0.0f;
 #pragma omp simd reduction(+ : scaled, plain)
         for (int64_t c = 0; c < width; ++c) {
-            const float g = gamma == nullptr ? d[c] : d[c] * gamma[channel + c];
+            const float g = d[c] * by[c];
             const float xhat = of.normalized(v[c]);
             scaled += g * xhat;
             plain += g;
@@ -78,11 +89,11 @@ void item_gradient(const jl_norm& s, int64_t item, const Statistics& of, const f
     const float mean_scaled = static_cast<float>(sum_scaled / n),
                 mean_plain = static_cast<float>(sum_plain / n);
     for_pieces(s, item, [&](int64_t offset, int64_t channel, int64_t width) {
-        const float *v = x + offset, *d = dy + offset;
+        const float *v = x + offset, *d = dy + offset, *by = parameter(gamma, channel, kOnes);
         float* out = dx + offset;
 #pragma omp simd
         for (int64_t c = 0; c < width; ++c) {
-            const float g = gamma == nullptr ? d[c] : d[c] * gamma[channel + c];
+            const float g = d[c] * by[c];
             out[c] = of.scale * (g - mean_plain - of.normalized(v[c]) * mean_scaled);
         }
     });

@@ -33,11 +33,13 @@ __device__ inline float item_sum(float v, int lanes) {
 template <class F>
 __device__ inline void for_quads(const jl_norm& s, const Items& t, int64_t item, F f) {
     if (item >= s.outer * s.groups) return;
-    const int64_t outer = item / s.groups, channel = item % s.groups * s.channels;
+    const int64_t outer = item / s.groups, columns = s.groups * s.channels;
+    const int64_t channel = (item - outer * s.groups) * s.channels,
+                  start = outer * s.spatial * columns + channel;
     for (int64_t q = threadIdx.x % t.lanes; q < t.quads * s.spatial; q += t.lanes) {
-        const int64_t row = q / t.quads, c = 4 * (q - row * t.quads), left = s.channels - c;
-        f((outer * s.spatial + row) * s.groups * s.channels + channel + c, channel + c,
-          left < 4 ? static_cast<int>(left) : 4);
+        const int64_t row = s.spatial == 1 ? 0 : q / t.quads, c = 4 * (q - row * t.quads),
+                      left = s.channels - c;
+        f(start + row * columns + c, channel + c, left < 4 ? static_cast<int>(left) : 4);
     }
 }
 

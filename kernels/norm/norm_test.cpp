@@ -365,6 +365,8 @@ TEST(Norm, BadArgumentsAreNamed) {
     EXPECT_BAD_ARGUMENT(forward(s), "got 2, 3, 0 and 2");
     s = good, s.channels = 0;
     EXPECT_BAD_ARGUMENT(forward(s), "got 2, 3, 2 and 0");
+    s = good, s.groups = s.channels = int64_t{1} << 16;
+    EXPECT_BAD_ARGUMENT(forward(s), "65536 x 65536");
     for (const float epsilon :
          {0.0f, -1.0f, std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
         s = good, s.epsilon = epsilon;

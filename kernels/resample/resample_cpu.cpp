@@ -15,10 +15,31 @@ void repeat_pixels(const float* from, float* to, int64_t width, int64_t channels
         memcpy(to, from, static_cast<size_t>(width * channels) * sizeof(float));
         return;
     }
+    if (channels == 1) {
+        for (int64_t w = 0; w < width; ++w)
+            for (int64_t j = 0; j < factor; ++j) *to++ = from[w];
+        return;
+    }
     for (int64_t w = 0; w < width; ++w, from += channels)
         for (int64_t j = 0; j < factor; ++j, to += channels)
 #pragma omp simd
             for (int64_t c = 0; c < channels; ++c) to[c] = from[c];
+}
+
+// to[w, c] += sum of from[w j c] over the `factor` copies j of a pixel, left to right.
+void add_pixels(const float* from, float* to, int64_t width, int64_t channels, int64_t factor) {
+    if (channels == 1) {
+        for (int64_t w = 0; w < width; ++w) {
+            float sum = to[w];
+            for (int64_t j = 0; j < factor; ++j) sum += *from++;
+            to[w] = sum;
+        }
+        return;
+    }
+    for (int64_t w = 0; w < width; ++w, to += channels)
+        for (int64_t j = 0; j < factor; ++j, from += channels)
+#pragma omp simd
+            for (int64_t c = 0; c < channels; ++c) to[c] += from[c];
 }
 
 }  // namespace
@@ -52,15 +73,8 @@ jl_status upsample_backward(const jl_upsample* shape, const float* dy, float* dx
     parallel_for(s.images * s.height, small_elements(s) * s.factor_y * s.factor_x, [=](int64_t to) {
         float* sums = dx + to * in;
         for (int64_t e = 0; e < in; ++e) sums[e] = 0.0f;
-        for (int64_t i = 0; i < s.factor_y; ++i) {
-            const float* from = dy + (to * s.factor_y + i) * row;
-            for (int64_t w = 0; w < s.width; ++w)
-                for (int64_t j = 0; j < s.factor_x; ++j, from += s.channels) {
-                    float* sum = sums + w * s.channels;
-#pragma omp simd
-                    for (int64_t c = 0; c < s.channels; ++c) sum[c] += from[c];
-                }
-        }
+        for (int64_t i = 0; i < s.factor_y; ++i)
+            add_pixels(dy + (to * s.factor_y + i) * row, sums, s.width, s.channels, s.factor_x);
     });
     return JL_OK;
 }

@@ -26,7 +26,7 @@ __device__ inline float group_max(float v) {
     }
     if (kWarpPerRow) return v;
     JL_SHARED(float, partial, [kBlock / kWarp]);
-    __syncthreads();  // an earlier row's readers are done
+    // group_sum's barriers lie between a row's readers and the next row's writers.
     if (threadIdx.x % kWarp == 0) partial[threadIdx.x / kWarp] = v;
     __syncthreads();
     v = partial[0];

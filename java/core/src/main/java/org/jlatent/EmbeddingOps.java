@@ -5,6 +5,7 @@ import static org.jlatent.Checks.floats;
 import static org.jlatent.Checks.integers;
 import static org.jlatent.Checks.require;
 
+import java.util.Arrays;
 import org.jlatent.internal.EmbeddingKernels;
 
 /**
@@ -82,7 +83,7 @@ public final class EmbeddingOps {
     }
 
     private static Shape withDims(Shape codes, long dims) {
-        long[] extents = java.util.Arrays.copyOf(codes.toArray(), codes.rank() + 1);
+        long[] extents = Arrays.copyOf(codes.toArray(), codes.rank() + 1);
         extents[codes.rank()] = dims;
         return Shape.of(extents);
     }

@@ -106,6 +106,12 @@ public final class GaussianOps {
     /**
      * Gradients of the loss for the outputs of {@link #forward}; null: the loss does not depend on
      * it.
+     *
+     * @param dz shape of z
+     * @param dKlRows {@code [rows]}
+     * @param dKlTotal {@code [1]}
+     * @param dLogQ {@code [rows, samples]}
+     * @param dLogP {@code [rows, samples]}
      */
     public record Gradients(
             Tensor dz, Tensor dKlRows, Tensor dKlTotal, Tensor dLogQ, Tensor dLogP) {}

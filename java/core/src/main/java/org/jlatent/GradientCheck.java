@@ -21,6 +21,8 @@ public final class GradientCheck {
     }
 
     /**
+     * Compares the gradient of every element of {@code leaf}.
+     *
      * @param scope where the evaluations live
      * @param leaf the tensor to differentiate for; its values are changed and restored
      * @param loss maps the leaf to a scalar; must give the same value for the same leaf, noise

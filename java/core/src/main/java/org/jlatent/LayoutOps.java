@@ -93,7 +93,10 @@ public final class LayoutOps {
         }
     }
 
-    /** Of x, whose extent is given, from `from` on; to out at `at`: as much as the shorter has. */
+    /**
+     * Copies along an axis: what x, of the given extent there, holds from {@code from} on, to
+     * {@code at} in out; as much as the shorter of the two has room for.
+     */
     private static void copy(
             Axis along, long extent, Tensor x, long from, long outExtent, Tensor out, long at) {
         long inner = along.inner();

@@ -223,7 +223,7 @@ public final class Ops {
         return scale(scope, sum(scope, x, axis), scope.filled(Shape.of(1), 1.0f / extent));
     }
 
-    /** Sum over all axes but the last: {@code [..., n]} to {@code [n]}. */
+    /** Sum over all axes but the last: {@code [..., n]} to {@code [n]}, in a fixed order. */
     public static Tensor sumRows(Scope scope, Tensor x) {
         long columns = x.shape().get(-1);
         return sum("sumRows", scope, x, Shape.of(columns), 1, x.shape().rows(), columns);
@@ -306,7 +306,11 @@ public final class Ops {
 
     // ---- random ----
 
-    /** Standard normals; the same for the same state, site and shape. */
+    /**
+     * Standard normals; the same for the same state, site and shape.
+     *
+     * @param site which random draw of the model this is
+     */
     public static Tensor randomNormal(Scope scope, Shape shape, Random random, int site) {
         floats("randomNormal", scope, random.state());
         Tensor out = scope.empty(shape);

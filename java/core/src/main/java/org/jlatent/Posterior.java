@@ -4,7 +4,8 @@ import java.util.List;
 
 /**
  * A diagonal Gaussian a row: mean and log variance, {@code [rows, dims]} each, as two tensors or as
- * the two halves of one. Where one matrix holds both, gradients come as one matrix too.
+ * the two halves of one. Where one matrix holds both, gradients come as one matrix too. Immutable
+ * but for the values of its tensors.
  */
 public final class Posterior {
     private final Tensor mu;
@@ -16,6 +17,8 @@ public final class Posterior {
     }
 
     /**
+     * Mean and log variance as tensors of their own.
+     *
      * @throws ShapeException unless both are matrices of one shape
      */
     public static Posterior of(Tensor mu, Tensor logVar) {
@@ -30,7 +33,10 @@ public final class Posterior {
     }
 
     /**
+     * Mean and log variance as one matrix.
+     *
      * @param both {@code [rows, 2 dims]}: each row is mu, then logVar
+     * @throws ShapeException for another rank, or an odd number of columns
      */
     public static Posterior packed(Tensor both) {
         if (both.shape().rank() != 2 || both.shape().get(1) % 2 != 0) {
@@ -49,7 +55,7 @@ public final class Posterior {
         return logVar == null ? mu.shape().get(1) / 2 : mu.shape().get(1);
     }
 
-    /** The mean, {@code [rows, dims]}, as a copy on the heap. */
+    /** The mean, {@code [rows, dims]}, as a copy on the heap. Waits for the device. */
     public float[] meanToArray() {
         float[] all = mu.toFloatArray();
         if (logVar != null) {

@@ -7,7 +7,7 @@ import org.jlatent.internal.Kernels;
 /**
  * The random state of a model on a device: noise is a pure function of (seed, step, site, element),
  * so a step can be repeated and its backward pass asks for the same noise again. The step lives in
- * device memory.
+ * device memory. Like all tensors, the state belongs to the thread of its device.
  */
 public final class Random {
     private final Tensor state; // a jl_random: u64 seed, u32 step, u32 reserved

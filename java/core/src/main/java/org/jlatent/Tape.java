@@ -14,7 +14,8 @@ import java.util.function.UnaryOperator;
  *
  * <p>Gradients are kept for tensors that lead from a {@linkplain #watch watched} tensor (parameters
  * are) to the loss; for all others nothing is computed. Everything the tape makes lives in its
- * scope.
+ * scope, and is gone when that is cleared: a tape serves one step. It belongs to the thread of its
+ * device.
  */
 public final class Tape {
     private record Step(List<Tensor> outputs, Runnable backward) {}
@@ -27,7 +28,11 @@ public final class Tape {
     private final List<String> labels = new ArrayList<>();
     private Tensor seed;
 
-    /** A tape that records. */
+    /**
+     * A tape that records.
+     *
+     * @param scope owns what operations and gradients allocate
+     */
     public Tape(Scope scope) {
         this(scope, true);
     }
@@ -100,7 +105,11 @@ public final class Tape {
         return gradients.get(tensor);
     }
 
-    /** Adds to the gradient of {@code tensor}; does nothing when it is not tracked. */
+    /**
+     * Adds to the gradient of {@code tensor}; does nothing when it is not tracked.
+     *
+     * @throws ShapeException unless {@code gradient} has the tensor's shape
+     */
     public void accumulate(Tensor tensor, Tensor gradient) {
         if (!tracks(tensor)) {
             return;
@@ -124,6 +133,8 @@ public final class Tape {
      * Fills in the gradients of everything that {@code loss} depends on.
      *
      * @param loss one element, recorded on this tape
+     * @throws ShapeException if it has more
+     * @throws IllegalStateException if it depends on no watched tensor
      */
     public void backward(Tensor loss) {
         if (loss.shape().elements() != 1) {
@@ -144,7 +155,7 @@ public final class Tape {
 
     /**
      * The first recorded output that holds a value that is not finite, by its operation's label;
-     * null when all are.
+     * null when all are. Waits for the device.
      */
     public String firstNonFinite() {
         for (int i = 0; i < steps.size(); i++) {

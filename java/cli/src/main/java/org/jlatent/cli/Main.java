@@ -24,6 +24,7 @@ import picocli.CommandLine.Help.Ansi;
             ReconstructCommand.class,
             InterpolateCommand.class,
             TraverseCommand.class,
+            FeaturesCommand.class,
             DoctorCommand.class,
             DemoCommand.class
         },

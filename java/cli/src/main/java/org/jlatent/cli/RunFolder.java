@@ -19,7 +19,6 @@ import java.util.stream.Stream;
 import org.jlatent.Device;
 import org.jlatent.JlatentException;
 import org.jlatent.Scope;
-import org.jlatent.Tensor;
 import org.jlatent.data.ImageShape;
 import org.jlatent.io.AtomicFile;
 import org.jlatent.io.Safetensors;
@@ -224,7 +223,7 @@ record RunFolder(Path path, Config config) {
                                                 + ", the model needs "
                                                 + parameter.shape());
                             }
-                            parameter.copyFrom(entry.toFloats());
+                            entry.copyTo(parameter);
                         });
         if (!entries.isEmpty()) {
             throw new JlatentException(
@@ -242,13 +241,7 @@ record RunFolder(Path path, Config config) {
 
     void save(LatentModel model) {
         List<Safetensors.Entry> entries = new ArrayList<>();
-        for (Map.Entry<String, Tensor> p : model.state().entrySet()) {
-            entries.add(
-                    Safetensors.Entry.ofFloats(
-                            p.getKey(),
-                            p.getValue().shape().toArray(),
-                            p.getValue().toFloatArray()));
-        }
+        model.state().forEach((name, value) -> entries.add(Safetensors.Entry.of(name, value)));
         Safetensors.write(
                 path.resolve(MODEL), entries, Map.of("format", "jlatent", "model", config.model));
     }

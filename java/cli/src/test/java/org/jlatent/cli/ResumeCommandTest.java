@@ -18,6 +18,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.jlatent.train.Checkpoint;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -203,17 +204,21 @@ final class ResumeCommandTest {
         assertTrue(err.toString().contains("going on after step 0 of"), err::toString);
         equal(whole, run);
 
-        // Killed later, while it wrote.
+        // Killed later.
+        Path checkpoint = run.resolve("checkpoint.safetensors");
         start(List.of(), Main.class, "train", "--resume", run, "--steps", TOO_LARGE);
-        waitFor(run.resolve(".lock"));
+        long finished = Checkpoint.read(checkpoint).state().step();
+        while (Checkpoint.read(checkpoint).state().step() == finished) {
+            assertFalse(child.waitFor(5, TimeUnit.MILLISECONDS), this::said);
+        }
         child.destroyForcibly().waitFor();
         Path left = run.resolve(".config.json.8d3b1d0a-52b1-4f0c-9c0e-0d7d4c2f9b11.tmp");
         Files.createFile(left);
-        int steps = 60;
+        long steps = Checkpoint.read(checkpoint).state().step() + 7;
         resumed("--steps", steps);
         assertFalse(Files.exists(left));
         Path longer = folder.resolve("longer");
-        trained(longer, "--steps", steps);
+        trained(longer, "--steps", (int) steps);
         equal(longer, run);
     }
 

@@ -21,7 +21,8 @@ import org.jlatent.JlatentException;
 /**
  * Writes files whole or not at all: into a temporary neighbour, synced, then renamed over the old
  * one, and the folder synced. A process that is killed while it writes leaves the old file and the
- * temporary one, {@code .NAME.UUID.tmp}; {@link #clean} removes that.
+ * temporary one, {@code .NAME.UUID.tmp}; {@link #clean} removes that. Thread-safe: of several that
+ * write one file, the last to finish wins.
  */
 public final class AtomicFile {
     private AtomicFile() {}
@@ -34,6 +35,8 @@ public final class AtomicFile {
     }
 
     /**
+     * Writes {@code content} to {@code file}.
+     *
      * @throws JlatentException naming the file when it can't be written; what was there before
      *     stays
      */

@@ -24,12 +24,14 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.jlatent.JlatentException;
+import org.jlatent.Tensor;
 
 /**
  * The safetensors format: 8 bytes little-endian length of a JSON header, the header (name, dtype,
  * shape and byte range of each tensor), the data. Files are written whole or not at all and read
- * strictly: every byte belongs to one tensor.
+ * strictly: every byte belongs to one tensor. Thread-safe.
  */
 public final class Safetensors {
     private static final int LARGEST_HEADER = 100_000_000;
@@ -74,6 +76,48 @@ public final class Safetensors {
             return new Entry(name, "F32", shape.clone(), data);
         }
 
+        /** A tensor, in its own type. Waits for the device. */
+        public static Entry of(String name, Tensor tensor) {
+            byte[] bytes = new byte[Math.toIntExact(tensor.bytes())];
+            tensor.device().backend().copyOut(tensor.address(), bytes);
+            return new Entry(
+                    name,
+                    tensor.dtype().name(),
+                    tensor.shape().toArray(),
+                    ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN));
+        }
+
+        /**
+         * Whether {@link #copyTo} can fill a tensor; if not, in what they differ.
+         *
+         * @return such as {@code "is [2, 3] there, [2, 4] here"}
+         */
+        public Optional<String> difference(Tensor tensor) {
+            if (!Arrays.equals(shape, tensor.shape().toArray())) {
+                return Optional.of(
+                        "is " + Arrays.toString(shape) + " there, " + tensor.shape() + " here");
+            }
+            return dtype.equals(tensor.dtype().name())
+                    ? Optional.empty()
+                    : Optional.of("is " + dtype + " there, " + tensor.dtype() + " here");
+        }
+
+        /**
+         * Overwrites a tensor of the same shape and type, bit for bit.
+         *
+         * @throws JlatentException if shape or type differ
+         */
+        public void copyTo(Tensor tensor) {
+            difference(tensor)
+                    .ifPresent(
+                            how -> {
+                                throw new JlatentException("tensor " + name + " " + how);
+                            });
+            byte[] bytes = new byte[data.limit()];
+            data.duplicate().rewind().get(bytes);
+            tensor.device().backend().copyIn(bytes, tensor.address());
+        }
+
         /**
          * The values of an F32 or BF16 tensor.
          *
@@ -99,6 +143,8 @@ public final class Safetensors {
     }
 
     /**
+     * Writes all tensors, in this order.
+     *
      * @param metadata strings kept in the header
      * @throws IllegalArgumentException if two tensors have one name, or the reserved {@code
      *     __metadata__}

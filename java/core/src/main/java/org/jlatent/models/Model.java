@@ -20,6 +20,8 @@ public abstract class Model extends Module {
     public abstract Random random();
 
     /**
+     * What {@link #objective} gives.
+     *
      * @param loss {@code [1]}: what is minimised, a mean over the batch
      * @param metrics by name, each {@code [batch]} with one value an image, unweighted; their means
      *     are reported

@@ -4,11 +4,13 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jlatent.Activation;
 import org.jlatent.ConvOps;
+import org.jlatent.Shape;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
 import org.jlatent.data.ImageShape;
 import org.jlatent.nn.Conv2d;
 import org.jlatent.nn.ConvTranspose2d;
+import org.jlatent.nn.Functions;
 import org.jlatent.nn.Init;
 import org.jlatent.nn.Layer;
 import org.jlatent.nn.Linear;
@@ -114,10 +116,18 @@ final class Networks {
 
     /** {@code [rows, height, width, parameters channels]} to {@code [rows, parameters values]}. */
     private static Tensor planes(Tape tape, Tensor x, int parameters) {
-        if (parameters != 1) {
-            throw new IllegalArgumentException("one parameter a value, got " + parameters);
+        long rows = x.shape().get(0);
+        long channels = x.shape().get(3) / parameters;
+        long values = x.shape().get(1) * x.shape().get(2) * channels;
+        Tensor[] planes = new Tensor[parameters];
+        for (int p = 0; p < parameters; p++) {
+            Tensor plane =
+                    parameters == 1
+                            ? x
+                            : Functions.slice(tape, x, 3, p * channels, (p + 1) * channels);
+            planes[p] = Functions.reshape(tape, plane, Shape.of(rows, values));
         }
-        return new Reshape(x.shape().elements() / x.shape().get(0)).forward(tape, x);
+        return parameters == 1 ? planes[0] : Functions.concat(tape, 1, planes);
     }
 
     private int smallest() {

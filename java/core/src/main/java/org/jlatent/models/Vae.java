@@ -37,6 +37,8 @@ public final class Vae extends LatentModel {
     private final GaussianOps.Options posterior;
 
     /**
+     * A model with fresh parameters.
+     *
      * @param init owns the parameters
      * @param image what it is to model
      * @param seed of the noise

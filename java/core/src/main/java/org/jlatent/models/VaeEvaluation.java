@@ -37,6 +37,7 @@ public record VaeEvaluation(
      * Goes over all images once; the same seed gives the same figures.
      *
      * @param samples of z for each image, for {@code nll} and {@code reconstruction}
+     * @throws IllegalArgumentException if there are no images
      */
     public static VaeEvaluation of(
             Vae vae, ImageSet images, int samples, int batchSize, long seed) {

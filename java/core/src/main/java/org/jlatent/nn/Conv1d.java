@@ -51,7 +51,9 @@ public final class Conv1d extends Module implements Layer {
                     "a convolution in one dimension takes [batch, length, channels], got " + s);
         }
         Tensor y =
-                conv.forward(tape, Reshape.to(tape, x, Shape.of(s.get(0), 1, s.get(1), s.get(2))));
-        return Reshape.to(tape, y, Shape.of(s.get(0), y.shape().get(2), y.shape().get(3)));
+                conv.forward(
+                        tape,
+                        Functions.reshape(tape, x, Shape.of(s.get(0), 1, s.get(1), s.get(2))));
+        return Functions.reshape(tape, y, Shape.of(s.get(0), y.shape().get(2), y.shape().get(3)));
     }
 }

@@ -13,6 +13,8 @@ public final class Init {
     private final SplittableRandom random;
 
     /**
+     * The same seed gives the same parameters.
+     *
      * @param scope owns the parameters
      */
     public Init(Scope scope, long seed) {

@@ -8,7 +8,10 @@ import org.jlatent.Tensor;
 public interface Layer {
 
     /**
+     * Applies the layer.
+     *
      * @return the output, recorded on {@code tape} and owned by its scope
+     * @throws org.jlatent.ShapeException if the layer does not take x's shape
      */
     Tensor forward(Tape tape, Tensor x);
 }

@@ -5,7 +5,7 @@ import org.jlatent.Tensor;
 
 /**
  * How a decoder's output becomes a distribution over pixels. {@link Likelihoods} has the usual
- * ones.
+ * ones. Immutable.
  */
 public interface Likelihood {
 
@@ -34,6 +34,8 @@ public interface Likelihood {
     float[] mean(float[] parameters, int dims);
 
     /**
+     * What {@link #loss} gives.
+     *
      * @param rows {@code [rows]}, nats an image, unweighted
      * @param total {@code [1]}, the weighted sum, recorded on the tape
      */

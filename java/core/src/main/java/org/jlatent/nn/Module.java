@@ -8,7 +8,7 @@ import org.jlatent.Tensor;
 /**
  * Something with parameters, and buffers: state that training changes but no optimizer touches,
  * such as running statistics. Subclasses register theirs in the constructor; names join with dots,
- * {@code encoder.0.weight}.
+ * {@code encoder.0.weight}. A module belongs to the thread of its parameters' device.
  */
 public abstract class Module {
     private final Map<String, Tensor> own = new LinkedHashMap<>();

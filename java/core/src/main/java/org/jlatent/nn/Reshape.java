@@ -23,10 +23,6 @@ public final class Reshape implements Layer {
         long[] full = new long[extents.length + 1];
         full[0] = x.shape().get(0);
         System.arraycopy(extents, 0, full, 1, extents.length);
-        return to(tape, x, Shape.of(full));
-    }
-
-    static Tensor to(Tape tape, Tensor x, Shape shape) {
-        return tape.record("reshape", x, x.reshape(shape), dy -> dy.reshape(x.shape()));
+        return Functions.reshape(tape, x, Shape.of(full));
     }
 }

@@ -1,9 +1,7 @@
 package org.jlatent.nn;
 
-import java.util.List;
 import org.jlatent.Activation;
 import org.jlatent.ConvOps;
-import org.jlatent.Ops;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
 
@@ -48,15 +46,6 @@ public final class ResidualBlock extends Module implements Layer {
     @Override
     public Tensor forward(Tape tape, Tensor x) {
         Tensor change = narrow.forward(tape, wide.forward(tape, relu.forward(tape, x)));
-        Tensor y = Ops.add(tape.scope(), x, change);
-        tape.record(
-                "residual",
-                List.of(x, change),
-                List.of(y),
-                () -> {
-                    tape.accumulate(x, tape.gradient(y));
-                    tape.accumulate(change, tape.gradient(y));
-                });
-        return y;
+        return Functions.add(tape, x, change);
     }
 }

@@ -18,7 +18,8 @@ import org.jlatent.internal.Kernels;
  * moving average of the weights [Kingma, Ba 2015; Loshchilov, Hutter 2019]; formulas in
  * kernels/adam/adam.h.
  *
- * <p>A gradient norm that is not finite changes no weight; {@link #skippedSteps} counts it.
+ * <p>Belongs to the thread of the parameters' device. A gradient norm that is not finite changes no
+ * weight; {@link #skippedSteps} counts it.
  */
 public final class Adam {
     private static final int DESCRIPTOR_BYTES = 56; // jl_adam_tensor
@@ -114,7 +115,10 @@ public final class Adam {
     private byte[] written = new byte[0];
 
     /**
+     * An optimizer that has done no step.
+     *
      * @param scope owns the optimizer's state
+     * @param parameters by name, as {@code Module.parameters} gives them
      */
     public Adam(Scope scope, Map<String, Tensor> parameters, Options options) {
         parameters.forEach(

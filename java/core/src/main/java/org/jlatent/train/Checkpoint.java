@@ -122,13 +122,7 @@ public final class Checkpoint {
             Path file, State state, Map<String, String> settings, Model model, Adam adam) {
         List<Safetensors.Entry> entries = new ArrayList<>();
         tensors(model, adam)
-                .forEach(
-                        (name, tensor) ->
-                                entries.add(
-                                        Safetensors.Entry.ofFloats(
-                                                name,
-                                                tensor.shape().toArray(),
-                                                tensor.toFloatArray())));
+                .forEach((name, tensor) -> entries.add(Safetensors.Entry.of(name, tensor)));
         byte[] words = adam.words();
         entries.add(
                 new Safetensors.Entry(
@@ -261,7 +255,7 @@ public final class Checkpoint {
         checkSettings(given);
         Map<String, Tensor> targets = tensors(model, adam);
         checkTensors(targets, adam.words().length);
-        targets.forEach((name, tensor) -> tensor.copyFrom(tensors.get(name).toFloats()));
+        targets.forEach((name, tensor) -> tensors.get(name).copyTo(tensor));
         adam.setWords(tensors.get(ADAM_STATE).data().array());
         model.random().set(state.noiseSeed, state.noiseStep);
         String here = device(model);
@@ -300,19 +294,11 @@ public final class Checkpoint {
                     if (entry == null) {
                         throw other("tensor " + name + " " + tensor.shape() + " is not in it");
                     }
-                    if (!Arrays.equals(entry.shape(), tensor.shape().toArray())) {
-                        throw other(
-                                "tensor "
-                                        + name
-                                        + " is "
-                                        + Arrays.toString(entry.shape())
-                                        + " there, "
-                                        + tensor.shape()
-                                        + " here");
-                    }
-                    if (!entry.dtype().equals("F32")) {
-                        throw other("tensor " + name + " is " + entry.dtype() + " there, F32 here");
-                    }
+                    entry.difference(tensor)
+                            .ifPresent(
+                                    how -> {
+                                        throw other("tensor " + name + " " + how);
+                                    });
                 });
         Safetensors.Entry words = tensors.get(ADAM_STATE);
         if (words == null || words.data().limit() != stateBytes) {

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -16,7 +17,11 @@ import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.jar.Attributes;
+import java.util.jar.JarOutputStream;
+import java.util.jar.Manifest;
 import java.util.stream.Stream;
+import java.util.zip.ZipEntry;
 import org.jlatent.JlatentException;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -100,5 +105,32 @@ final class NativeLibrariesTest {
         assertTrue(e.getMessage().contains(text.toString()), e.getMessage());
         assertTrue(
                 Native.probe("libnothing-of-this-name.so").contains("libnothing-of-this-name.so"));
+    }
+
+    /** A jar that no module requires is on the module path, but not in the module graph. */
+    @Test
+    void aJarOnTheModulePathIsFoundByName() throws IOException {
+        Manifest manifest = new Manifest();
+        manifest.getMainAttributes().put(Attributes.Name.MANIFEST_VERSION, "1.0");
+        manifest.getMainAttributes().putValue("Automatic-Module-Name", "some.natives");
+        Path jar = cache.resolve("natives.jar");
+        try (JarOutputStream out = new JarOutputStream(Files.newOutputStream(jar), manifest)) {
+            out.putNextEntry(new ZipEntry("org/jlatent/native/linux-x86_64/some.file"));
+            out.write(content("a"));
+        }
+        String before = System.getProperty("jdk.module.path");
+        System.setProperty("jdk.module.path", cache.resolve("nothing") + ":" + cache);
+        try (InputStream in =
+                NativeLibraries.resource(Native.class, "some.natives", "some.file").orElseThrow()) {
+            assertArrayEquals(content("a"), in.readAllBytes());
+            assertTrue(NativeLibraries.resource(Native.class, "some.natives", "other").isEmpty());
+            assertTrue(NativeLibraries.resource(Native.class, "other", "some.file").isEmpty());
+        } finally {
+            if (before == null) {
+                System.clearProperty("jdk.module.path");
+            } else {
+                System.setProperty("jdk.module.path", before);
+            }
+        }
     }
 }

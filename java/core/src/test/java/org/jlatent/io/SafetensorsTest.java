@@ -15,7 +15,12 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import org.jlatent.DType;
+import org.jlatent.Device;
 import org.jlatent.JlatentException;
+import org.jlatent.Scope;
+import org.jlatent.Shape;
+import org.jlatent.Tensor;
 import org.jlatent.io.Safetensors.Entry;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -54,6 +59,40 @@ final class SafetensorsTest {
         assertArrayEquals(new float[] {1.5f, Float.NaN}, read.get("b").toFloats());
         assertArrayEquals(new long[] {2, 1}, read.get("b").shape());
         assertArrayEquals(new float[] {-3}, read.get("c").toFloats());
+    }
+
+    @Test
+    void tensorsOfEveryTypeComeBackBitForBit() {
+        Path file = folder.resolve("t.safetensors");
+        try (Device device = Device.cpu();
+                Scope scope = new Scope(device)) {
+            Shape shape = Shape.of(2, 1);
+            Tensor floats = scope.of(shape, new float[] {1.1f, Float.NaN});
+            Tensor half = scope.empty(shape, DType.BF16);
+            half.copyFrom(1.1f, -3);
+            Tensor codes = scope.ofInts(shape, Integer.MIN_VALUE, 7);
+            Safetensors.write(
+                    file,
+                    List.of(Entry.of("f", floats), Entry.of("h", half), Entry.of("c", codes)),
+                    Map.of());
+            Map<String, Entry> read = Safetensors.read(file);
+            assertEquals("BF16", read.get("h").dtype());
+            Tensor to = scope.empty(shape, DType.BF16);
+            read.get("h").copyTo(to);
+            assertArrayEquals(half.toFloatArray(), to.toFloatArray());
+            to = scope.ofInts(shape, 0, 0);
+            read.get("c").copyTo(to);
+            assertArrayEquals(new int[] {Integer.MIN_VALUE, 7}, to.toIntArray());
+            assertArrayEquals(floats.toFloatArray(), read.get("f").toFloats());
+            assertEquals("is F32 there, BF16 here", read.get("f").difference(half).orElseThrow());
+            assertEquals(
+                    "is [2, 1] there, [2] here",
+                    read.get("f").difference(scope.zeros(Shape.of(2))).orElseThrow());
+            assertEquals(
+                    "tensor c is I32 there, F32 here",
+                    assertThrows(JlatentException.class, () -> read.get("c").copyTo(floats))
+                            .getMessage());
+        }
     }
 
     @Test

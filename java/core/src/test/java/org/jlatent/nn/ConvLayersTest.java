@@ -44,7 +44,7 @@ final class ConvLayersTest {
 
     /** -log N(0.2; y, 1), a mean over values, so that it is of order 1. */
     private Tensor loss(Tape tape, Tensor y) {
-        Tensor flat = Reshape.to(tape, y, Shape.of(1, y.shape().elements()));
+        Tensor flat = Functions.reshape(tape, y, Shape.of(1, y.shape().elements()));
         Tensor x = tape.scope().filled(flat.shape(), 0.2f);
         return Likelihoods.gaussian(1)
                 .loss(tape, flat, x, tape.scope().scalar(4.0f / y.shape().elements()))

@@ -1,0 +1,5 @@
+/** A program that uses jlatent. */
+module org.example.consumer {
+    requires org.jlatent;
+    requires jdk.unsupported; // Unsafe, for memory that is neither jlatent's nor a buffer's
+}

@@ -1,0 +1,86 @@
+package org.jlatent.models;
+
+import java.util.Arrays;
+import org.jlatent.Activation;
+import org.jlatent.nn.Likelihood;
+import org.jlatent.nn.Likelihoods;
+
+/**
+ * The shape and objective of an {@link Autoencoder}.
+ *
+ * @param channels of the encoder's 4x4 convolutions, each of stride 2; empty: none
+ * @param hidden widths of the encoder's linear layers
+ * @param latent numbers in a code
+ * @param activation between layers
+ * @param loss {@link Likelihoods#squaredError}, {@link Likelihoods#absoluteError}, or any other
+ * @param drop part of the pixels that training hides from the encoder, in [0, 1)
+ */
+public record AutoencoderConfig(
+        int[] channels,
+        int[] hidden,
+        int latent,
+        Activation activation,
+        Likelihood loss,
+        float drop) {
+    public AutoencoderConfig {
+        channels = channels.clone();
+        hidden = hidden.clone();
+        for (int width : channels) {
+            require(
+                    width >= 1,
+                    "convolutions need at least one channel",
+                    Arrays.toString(channels));
+        }
+        for (int width : hidden) {
+            require(width >= 1, "hidden layers need at least one unit", Arrays.toString(hidden));
+        }
+        require(latent >= 1, "latent must be at least 1", latent);
+        require(drop >= 0 && drop < 1, "drop must be in [0, 1)", drop);
+    }
+
+    /** One hidden layer of 400, 20 numbers, ReLU, squared errors, nothing hidden. */
+    public static AutoencoderConfig defaults() {
+        return new AutoencoderConfig(
+                new int[0], new int[] {400}, 20, Activation.RELU, Likelihoods.squaredError(), 0.0f);
+    }
+
+    public AutoencoderConfig withChannels(int... counts) {
+        return new AutoencoderConfig(counts, hidden, latent, activation, loss, drop);
+    }
+
+    public AutoencoderConfig withHidden(int... widths) {
+        return new AutoencoderConfig(channels, widths, latent, activation, loss, drop);
+    }
+
+    public AutoencoderConfig withLatent(int numbers) {
+        return new AutoencoderConfig(channels, hidden, numbers, activation, loss, drop);
+    }
+
+    public AutoencoderConfig withActivation(Activation function) {
+        return new AutoencoderConfig(channels, hidden, latent, function, loss, drop);
+    }
+
+    public AutoencoderConfig withLoss(Likelihood errors) {
+        return new AutoencoderConfig(channels, hidden, latent, activation, errors, drop);
+    }
+
+    public AutoencoderConfig withDrop(float part) {
+        return new AutoencoderConfig(channels, hidden, latent, activation, loss, part);
+    }
+
+    @Override
+    public int[] channels() {
+        return channels.clone();
+    }
+
+    @Override
+    public int[] hidden() {
+        return hidden.clone();
+    }
+
+    private static void require(boolean condition, String rule, Object given) {
+        if (!condition) {
+            throw new IllegalArgumentException(rule + ", got " + given);
+        }
+    }
+}

@@ -1,0 +1,63 @@
+package org.jlatent.models;
+
+import org.jlatent.Ops;
+import org.jlatent.Random;
+import org.jlatent.Scope;
+import org.jlatent.Tensor;
+import org.jlatent.data.ImageSet;
+
+/**
+ * How well an {@link Autoencoder} gives images back. Means over images.
+ *
+ * @param squaredError summed over an image's values
+ * @param absoluteError summed over an image's values
+ * @param normalizedError squared error / variance of the data: 1 is as bad as the mean value
+ *     everywhere
+ */
+public record AutoencoderEvaluation(
+        double squaredError, double absoluteError, double normalizedError) {
+    private static final int SITE = 2; // of the evaluation's hidden pixels
+
+    /**
+     * Goes over all images once; the same seed hides the same pixels, whatever the model.
+     *
+     * @param drop part of the pixels to hide from the encoder, in [0, 1); the whole image is what
+     *     the result is held against
+     */
+    public static AutoencoderEvaluation of(
+            Autoencoder model, ImageSet images, float drop, int batchSize, long seed) {
+        if (images.size() == 0) {
+            throw new IllegalArgumentException(
+                    "there are no images to evaluate on in " + images.name());
+        }
+        double squared = 0;
+        double absolute = 0;
+        double sum = 0;
+        double square = 0;
+        try (Scope owned = new Scope(model.device());
+                Scope scope = new Scope(model.device())) {
+            Random random = new Random(owned, seed);
+            for (int first = 0; first < images.size(); first += batchSize) {
+                scope.clear();
+                Tensor x =
+                        LatentModel.batch(
+                                scope, images, first, Math.min(batchSize, images.size() - first));
+                Tensor seen = drop == 0 ? x : Ops.dropout(scope, x, random, SITE, drop, false);
+                float[] wanted = x.toFloatArray();
+                float[] given = model.reconstruct(scope, seen);
+                for (int i = 0; i < wanted.length; i++) {
+                    double error = wanted[i] - given[i];
+                    squared += error * error;
+                    absolute += Math.abs(error);
+                    sum += wanted[i];
+                    square += (double) wanted[i] * wanted[i];
+                }
+                random.advance();
+            }
+        }
+        double n = images.size();
+        double values = n * images.dimensions();
+        double variance = square / values - sum / values * (sum / values);
+        return new AutoencoderEvaluation(squared / n, absolute / n, squared / values / variance);
+    }
+}
