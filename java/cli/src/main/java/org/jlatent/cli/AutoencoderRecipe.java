@@ -17,7 +17,11 @@ final class AutoencoderRecipe implements Recipe {
             Settings.choice("loss", "l2", List.of("l2", "l1"), "squared or absolute errors");
     private static final Settings.Key<Float> DROP =
             Settings.number(
-                    "drop", "0", 0, 0.999, "part of the pixels hidden from the encoder in training");
+                    "drop",
+                    "0",
+                    0,
+                    0.999,
+                    "part of the pixels hidden from the encoder in training");
 
     @Override
     public String name() {

@@ -7,7 +7,8 @@ import org.jlatent.JlatentException;
 
 /** The models that can be trained, by name. */
 final class Recipes {
-    private static final List<Recipe> ALL = List.of(VaeRecipe.dense(), VaeRecipe.convolutional(), new AutoencoderRecipe());
+    private static final List<Recipe> ALL =
+            List.of(VaeRecipe.dense(), VaeRecipe.convolutional(), new AutoencoderRecipe());
 
     private Recipes() {}
 
