@@ -18,6 +18,8 @@ import java.util.stream.Stream;
  */
 final class FileSet {
 
+    private static final int OVERHEAD = 500; // bytes an image takes besides its values
+
     private static final List<String> TRAIN = List.of("train", "training");
     private static final List<String> VALID = List.of("valid", "validation", "val");
     private static final List<String> TEST = List.of("test", "testing");
@@ -254,10 +256,10 @@ final class FileSet {
             picture = clip.picture();
             rate = clip.rate();
             row = picture.values();
-            memory.take(4L * picture.values().length);
+            memory.take(OVERHEAD + 4L * picture.values().length);
         } else {
             picture = PictureFiles.decode(entry.name(), entry.bytes()).view(options);
-            memory.take(picture.values().length);
+            memory.take(OVERHEAD + picture.values().length);
             row = StoredImages.quantized(picture.values());
         }
         return new Item(

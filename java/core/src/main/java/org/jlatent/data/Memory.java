@@ -36,17 +36,19 @@ final class Memory {
                         what
                                 + " needs more than the "
                                 + (limit >> 20)
-                                + " MiB of memory there are for it: give Java more (-Xmx), or make"
+                                + " MiB of memory there are for it: give Java more (such as"
+                                + " JAVA_TOOL_OPTIONS=-Xmx8g), or make"
                                 + " images smaller (resize, crop)");
             }
         }
         taken += bytes;
     }
 
-    /** Bytes the heap can still take, less a fifth for everything else. */
+    /** Bytes the heap can still take; a fifth of it is for everything else. */
     private static long spare() {
         Runtime runtime = Runtime.getRuntime();
-        long used = runtime.totalMemory() - runtime.freeMemory();
-        return (runtime.maxMemory() - used) / 5 * 4;
+        long most = runtime.maxMemory();
+        long spare = most / 5 * 4 - (runtime.totalMemory() - runtime.freeMemory());
+        return spare < most / 50 ? 0 : spare; // not worth another collection
     }
 }

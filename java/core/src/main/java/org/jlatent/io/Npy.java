@@ -59,7 +59,7 @@ public final class Npy {
         /**
          * Element {@code index} in C order; f8 is rounded to f4.
          *
-         * @throws IndexOutOfBoundsException unless 0 <= index < {@link #size}
+         * @throws IndexOutOfBoundsException unless it is from 0 to {@link #size} - 1
          */
         public float value(int index) {
             return switch (type) {
