@@ -65,8 +65,8 @@ void append_activation(dnnl::post_ops& ops, int32_t activation) {
     }
 }
 
-// A product made ready: making one costs tens of microseconds, so each thread that runs
-// products keeps those it has used.
+// A product made ready: making one costs tens of microseconds, so each thread that runs them keeps those it
+// has used.
 class Product {
   public:
     explicit Product(const Key& key)
