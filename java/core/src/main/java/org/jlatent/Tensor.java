@@ -8,7 +8,6 @@ import java.nio.FloatBuffer;
 import java.util.Arrays;
 import java.util.function.LongConsumer;
 import org.jlatent.internal.CpuBackend;
-import org.jlatent.internal.Native;
 
 /**
  * An array on a device, contiguous and row-major. Its memory is owned by a {@link Scope}, or, for
@@ -126,28 +125,12 @@ public final class Tensor {
             throw new DeviceException(
                     "a buffer cannot be wrapped on " + device + ": copy it with copyFrom");
         }
-        requireDirect("wrap", buffer, order);
+        DirectBuffers.require("wrap", buffer, order);
         if (buffer.isReadOnly()) {
             throw new IllegalArgumentException("wrap needs a buffer that can be written");
         }
         long bytes = (long) buffer.remaining() * unit;
-        return wrap(device, addressOf(buffer, unit), bytes, shape, dtype, buffer);
-    }
-
-    private static void requireDirect(String operation, Buffer buffer, ByteOrder order) {
-        if (!buffer.isDirect() || order != ByteOrder.nativeOrder()) {
-            throw new IllegalArgumentException(
-                    operation
-                            + " needs a direct buffer in native byte order, got a "
-                            + (buffer.isDirect() ? "direct" : "heap")
-                            + " one in "
-                            + order
-                            + "; ByteBuffer.allocateDirect(bytes).order(ByteOrder.nativeOrder()) makes one");
-        }
-    }
-
-    private static long addressOf(Buffer buffer, int unit) {
-        return Native.bufferAddress(buffer) + (long) buffer.position() * unit;
+        return wrap(device, DirectBuffers.addressOf(buffer, unit), bytes, shape, dtype, buffer);
     }
 
     private static long bytes(Shape shape, DType dtype) {
@@ -274,7 +257,7 @@ public final class Tensor {
             throw new IllegalArgumentException("copyTo needs a buffer that can be written");
         }
         try {
-            long to = addressOf(destination, Float.BYTES);
+            long to = DirectBuffers.addressOf(destination, Float.BYTES);
             use(a -> device.backend().copyOut(a, to, bytes()));
         } finally {
             Reference.reachabilityFence(destination);
@@ -292,7 +275,7 @@ public final class Tensor {
     public void copyFrom(FloatBuffer source) {
         checkBuffer("copyFrom", source);
         try {
-            long from = addressOf(source, Float.BYTES);
+            long from = DirectBuffers.addressOf(source, Float.BYTES);
             use(a -> device.backend().copyIn(from, a, bytes()));
         } finally {
             Reference.reachabilityFence(source);
@@ -301,7 +284,7 @@ public final class Tensor {
 
     private void checkBuffer(String operation, FloatBuffer buffer) {
         checkType(DType.F32);
-        requireDirect(operation, buffer, buffer.order());
+        DirectBuffers.require(operation, buffer, buffer.order());
         checkCount(buffer.remaining());
     }
 
