@@ -58,6 +58,7 @@ public final class ConvOps {
             return new Options(1, 1, 0, 0, 0, 0, 1, 1, 1);
         }
 
+        /** Pixels from one window to the next. */
         public Options withStride(int y, int x) {
             return new Options(
                     y, x, padTop, padLeft, padBottom, padRight, dilationY, dilationX, groups);
@@ -68,16 +69,19 @@ public final class ConvOps {
             return withPadding(y, x, y, x);
         }
 
+        /** Zeros around the image. */
         public Options withPadding(int top, int left, int bottom, int right) {
             return new Options(
                     strideY, strideX, top, left, bottom, right, dilationY, dilationX, groups);
         }
 
+        /** Pixels from one tap to the next; 1: neighbours. */
         public Options withDilation(int y, int x) {
             return new Options(
                     strideY, strideX, padTop, padLeft, padBottom, padRight, y, x, groups);
         }
 
+        /** Groups that channels are cut into, each with filters of its own. */
         public Options withGroups(int count) {
             return new Options(
                     strideY, strideX, padTop, padLeft, padBottom, padRight, dilationY, dilationX,
@@ -89,6 +93,7 @@ public final class ConvOps {
             return extent(height, padTop + (long) padBottom, kernel, dilationY, strideY);
         }
 
+        /** Width of the output for an image and a kernel; less than 1 where none fits. */
         public long outWidth(long width, long kernel) {
             return extent(width, padLeft + (long) padRight, kernel, dilationX, strideX);
         }

@@ -65,6 +65,7 @@ public final class NormOps {
             return new Options(Kind.BATCH, 1, 1e-5f);
         }
 
+        /** What is added to the variance, positive. */
         public Options withEpsilon(float epsilon) {
             return new Options(kind, groups, epsilon);
         }

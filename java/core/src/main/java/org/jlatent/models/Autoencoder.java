@@ -47,6 +47,7 @@ public final class Autoencoder extends LatentModel {
                         networks.decoder(config.latent(), config.loss().parametersPerValue()));
     }
 
+    /** What the model was made from. */
     public AutoencoderConfig config() {
         return config;
     }

@@ -44,26 +44,32 @@ public record AutoencoderConfig(
                 new int[0], new int[] {400}, 20, Activation.RELU, Likelihoods.squaredError(), 0.0f);
     }
 
+    /** Channels of the convolutions; empty: none. */
     public AutoencoderConfig withChannels(int... counts) {
         return new AutoencoderConfig(counts, hidden, latent, activation, loss, drop);
     }
 
+    /** Widths of the linear layers. */
     public AutoencoderConfig withHidden(int... widths) {
         return new AutoencoderConfig(channels, widths, latent, activation, loss, drop);
     }
 
+    /** Numbers in a code. */
     public AutoencoderConfig withLatent(int numbers) {
         return new AutoencoderConfig(channels, hidden, numbers, activation, loss, drop);
     }
 
+    /** Between layers. */
     public AutoencoderConfig withActivation(Activation function) {
         return new AutoencoderConfig(channels, hidden, latent, function, loss, drop);
     }
 
+    /** Squared, absolute, or any other errors. */
     public AutoencoderConfig withLoss(Likelihood errors) {
         return new AutoencoderConfig(channels, hidden, latent, activation, errors, drop);
     }
 
+    /** Part of the pixels that training hides from the encoder, in [0, 1). */
     public AutoencoderConfig withDrop(float part) {
         return new AutoencoderConfig(channels, hidden, latent, activation, loss, part);
     }

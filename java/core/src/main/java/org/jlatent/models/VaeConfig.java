@@ -115,6 +115,7 @@ public final class VaeConfig {
                 channels, hidden, latent, activation, likelihood, beta, freeBits, count);
     }
 
+    /** Channels of the encoder's convolutions; empty: none. */
     public int[] channels() {
         return channels.clone();
     }

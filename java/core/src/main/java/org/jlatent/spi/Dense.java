@@ -22,6 +22,7 @@ public interface Dense {
             int activation,
             int dtype,
             int outDtype) {
+        /** The struct's fields in its order. */
         public long[] numbers() {
             return new long[] {
                 m, n, k, transposeA ? 1 : 0, transposeB ? 1 : 0, activation, dtype, outDtype
@@ -52,6 +53,7 @@ public interface Dense {
             long groups,
             int activation,
             int dtype) {
+        /** The struct's fields in its order. */
         public long[] numbers() {
             return new long[] {
                 batch, height, width, channels, filters, kernelHeight, kernelWidth, strideY,
@@ -76,6 +78,7 @@ public interface Dense {
             long padBottom,
             long padRight,
             boolean average) {
+        /** The struct's fields in its order. */
         public long[] numbers() {
             return new long[] {
                 batch,
@@ -95,6 +98,7 @@ public interface Dense {
         }
     }
 
+    /** {@code out = activation(op(a) op(b) + bias)}. */
     void matmul(MatmulShape shape, long a, long b, long bias, long out);
 
     /** {@code y = activation(conv(x) + bias)}. */
@@ -114,5 +118,6 @@ public interface Dense {
      */
     void pool(PoolShape shape, long x, long y, long winners);
 
+    /** Gradient of {@link #pool} for x. */
     void poolBackward(PoolShape shape, long dy, long winners, long dx);
 }

@@ -106,6 +106,7 @@ public final class Checkpoint {
         this.tensors = tensors;
     }
 
+    /** Where the run stood. */
     public State state() {
         return state;
     }
