@@ -30,6 +30,7 @@ public interface ImageSet {
         return OptionalInt.empty();
     }
 
+    /** Height, width and channels. */
     default ImageShape shape() {
         return new ImageShape(height(), width(), channels());
     }
