@@ -7,6 +7,17 @@ JL_JNI(jint, ElementwiseKernels, multiply0)
                                     pointer<float>(out), count, stream_of(stream));
 }
 
+JL_JNI(jint, ElementwiseKernels, toBf160)
+(JNIEnv*, jclass, jlong table, jlong x, jlong out, jlong count, jlong stream) {
+    return kernels(table)->to_bf16(pointer<const float>(x), pointer<uint16_t>(out), count, stream_of(stream));
+}
+
+JL_JNI(jint, ElementwiseKernels, fromBf160)
+(JNIEnv*, jclass, jlong table, jlong x, jlong out, jlong count, jlong stream) {
+    return kernels(table)->from_bf16(pointer<const uint16_t>(x), pointer<float>(out), count,
+                                     stream_of(stream));
+}
+
 JL_JNI(jlong, ElementwiseKernels, sumAxisWorkspace0)
 (JNIEnv*, jclass, jlong table, jlong outer, jlong n, jlong inner) {
     return static_cast<jlong>(kernels(table)->sum_axis_workspace(outer, n, inner));

@@ -30,4 +30,13 @@ JL_HOST_DEVICE uint32_t bits_of_float(float f) {
     return bits;
 }
 
+// bfloat16 is the upper half of an f32. To the nearest, ties to even; NaN stays NaN.
+JL_HOST_DEVICE uint16_t bf16_of_float(float f) {
+    const uint32_t bits = bits_of_float(f);
+    const uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
+    return static_cast<uint16_t>((bits & 0x7fffffffu) > 0x7f800000u ? bits >> 16 | 0x40u : rounded);
+}
+
+JL_HOST_DEVICE float float_of_bf16(uint16_t half) { return float_of_bits(static_cast<uint32_t>(half) << 16); }
+
 }  // namespace jlatent::JL_TABLE

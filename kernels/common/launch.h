@@ -91,6 +91,34 @@ __device__ inline void store_quad(float* p, int64_t i, int count, const Quad& q)
         if (k < count) p[i + k] = q.v[k];
 }
 
+// The same for bf16, in 8 bytes.
+__device__ inline Quad load_quad(const uint16_t* p, int64_t i, int count) {
+    Quad q = {{0.0f, 0.0f, 0.0f, 0.0f}};
+    if (count == 4 && (reinterpret_cast<uintptr_t>(p + i) & 7) == 0) {
+        const uint64_t all = *reinterpret_cast<const uint64_t*>(p + i);
+        JL_UNROLL
+        for (int k = 0; k < 4; ++k) q.v[k] = float_of_bf16(static_cast<uint16_t>(all >> 16 * k));
+        return q;
+    }
+    JL_UNROLL
+    for (int k = 0; k < 4; ++k)
+        if (k < count) q.v[k] = float_of_bf16(p[i + k]);
+    return q;
+}
+
+__device__ inline void store_quad(uint16_t* p, int64_t i, int count, const Quad& q) {
+    if (count == 4 && (reinterpret_cast<uintptr_t>(p + i) & 7) == 0) {
+        uint64_t all = 0;
+        JL_UNROLL
+        for (int k = 0; k < 4; ++k) all |= static_cast<uint64_t>(bf16_of_float(q.v[k])) << 16 * k;
+        *reinterpret_cast<uint64_t*>(p + i) = all;
+        return;
+    }
+    JL_UNROLL
+    for (int k = 0; k < 4; ++k)
+        if (k < count) p[i + k] = bf16_of_float(q.v[k]);
+}
+
 // ---- reductions: fixed trees, so that a sum is the same in every run ----
 
 // Sum over the `width` lanes (a power of two) that share the warp's lane / width; every one of them gets it.

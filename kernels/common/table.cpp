@@ -41,6 +41,8 @@ const jl_kernels* table() {
         &sum_axis_workspace,
         JL_ENTRY(sum_axis),
         JL_ENTRY(multiply),
+        JL_ENTRY(to_bf16),
+        JL_ENTRY(from_bf16),
         JL_ENTRY(copy_blocks),
         JL_ENTRY(dropout),
         JL_ENTRY(softmax_forward),

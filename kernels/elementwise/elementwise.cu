@@ -60,6 +60,14 @@ __global__ void multiply_kernel(const float* a, const float* b, float* out, int6
     store_quad(out, i, n, q);
 }
 
+// Between f32 and bf16.
+template <class From, class To>
+__global__ void convert_kernel(const From* __restrict__ x, To* __restrict__ out, int64_t count) {
+    const int64_t i = quad_start();
+    const int n = quad_count(i, count);
+    store_quad(out, i, n, load_quad(x, i, n));
+}
+
 // out may be x.
 __global__ void scale_kernel(const float* x, const float* __restrict__ factor, float* out, int64_t count) {
     const int64_t i = quad_start();
@@ -238,6 +246,20 @@ jl_status multiply(const float* a, const float* b, float* out, int64_t count, jl
     if (const jl_status status = check_elementwise("multiply", count, b, out)) return status;
     if (count == 0) return JL_OK;
     return launch("multiply", quad_grid(count), kBlock, 0, stream, multiply_kernel, a, b, out, count);
+}
+
+jl_status to_bf16(const float* x, uint16_t* out, int64_t count, jl_stream stream) {
+    if (const jl_status status = check_elementwise("to_bf16", count, x, out)) return status;
+    if (count == 0) return JL_OK;
+    return launch("to_bf16", quad_grid(count), kBlock, 0, stream, convert_kernel<float, uint16_t>, x, out,
+                  count);
+}
+
+jl_status from_bf16(const uint16_t* x, float* out, int64_t count, jl_stream stream) {
+    if (const jl_status status = check_elementwise("from_bf16", count, x, out)) return status;
+    if (count == 0) return JL_OK;
+    return launch("from_bf16", quad_grid(count), kBlock, 0, stream, convert_kernel<uint16_t, float>, x, out,
+                  count);
 }
 
 jl_status copy_blocks(const float* x, int64_t x_stride, float* out, int64_t out_stride, int64_t rows,

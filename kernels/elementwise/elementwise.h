@@ -6,6 +6,7 @@
 //   scale                 out = *factor x        (out may be x)
 //   fill                  out = value
 //   multiply              out = a b              (out may be a or b)
+//   to_bf16, from_bf16    the same values in the other type, rounded to the nearest, ties to even
 //   sum_axis              out[o,i] = sum_j x[o,j,i]  of x [outer, n, inner]; outer = 1: the gradient of a bias
 //   copy_blocks           out[r,c] = x[r,c]  for r < rows, c < columns: rows start x_stride and out_stride elements
 //                         apart, what lies between is left alone. Concatenates and cuts along any axis.
@@ -17,7 +18,7 @@
 // All arrays contiguous f32, any alignment; no overlap but where said.
 // deterministic   yes; tables agree to a few ulp
 // workspace       sum_axis: sum_axis_workspace(outer, n, inner) bytes
-// bytes           forward 8 n, backward 12 n, add and multiply 12 n, scale 8 n, fill 4 n, sum_axis 4 outer n inner,
+// bytes           forward 8 n, backward 12 n, add and multiply 12 n, scale 8 n, fill 4 n, to and from bf16 6 n, sum_axis 4 outer n inner,
 //                 copy_blocks 8 rows columns
 #pragma once
 #include "host_device.h"
@@ -152,6 +153,8 @@ jl_status fill(float* out, float value, int64_t count, jl_stream stream);
 jl_status sum_axis(const float* x, float* out, int64_t outer, int64_t n, int64_t inner,
                    jl_workspace workspace, jl_stream stream);
 jl_status multiply(const float* a, const float* b, float* out, int64_t count, jl_stream stream);
+jl_status to_bf16(const float* x, uint16_t* out, int64_t count, jl_stream stream);
+jl_status from_bf16(const uint16_t* x, float* out, int64_t count, jl_stream stream);
 jl_status copy_blocks(const float* x, int64_t x_stride, float* out, int64_t out_stride, int64_t rows,
                       int64_t columns, jl_stream stream);
 

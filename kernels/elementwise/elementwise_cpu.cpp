@@ -13,8 +13,8 @@ constexpr int64_t kRowSplit = 1024;
 constexpr int64_t kFlatSplit = 32 * 1024;  // with inner = 1
 
 // out[i] = f(i) for i in [0, count)
-template <class F>
-jl_status map(float* out, int64_t count, F f) {
+template <class T, class F>
+jl_status map(T* out, int64_t count, F f) {
     parallel_for((count + kTile - 1) / kTile, count, [=](int64_t tile) {
         const int64_t start = tile * kTile, end = start + kTile < count ? start + kTile : count;
 #pragma omp simd
@@ -115,6 +115,16 @@ jl_status multiply(const float* a, const float* b, float* out, int64_t count, jl
     if (const jl_status status = check_elementwise("multiply", count, a, out)) return status;
     if (const jl_status status = check_elementwise("multiply", count, b, out)) return status;
     return map(out, count, [=](int64_t i) { return a[i] * b[i]; });
+}
+
+jl_status to_bf16(const float* x, uint16_t* out, int64_t count, jl_stream) {
+    if (const jl_status status = check_elementwise("to_bf16", count, x, out)) return status;
+    return map(out, count, [=](int64_t i) { return bf16_of_float(x[i]); });
+}
+
+jl_status from_bf16(const uint16_t* x, float* out, int64_t count, jl_stream) {
+    if (const jl_status status = check_elementwise("from_bf16", count, x, out)) return status;
+    return map(out, count, [=](int64_t i) { return float_of_bf16(x[i]); });
 }
 
 jl_status copy_blocks(const float* x, int64_t x_stride, float* out, int64_t out_stride, int64_t rows,

@@ -117,6 +117,57 @@ TEST(Elementwise, AddMultiplyScaleFill) {
     }
 }
 
+float from_bits(uint32_t bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+uint32_t to_bits(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+TEST(Elementwise, Bf16RoundsToTheNearestEven) {
+    std::vector<float> values;
+    for (uint32_t bits :
+         {0x3f800000u, 0x3f808000u, 0x3f818000u, 0x3f807fffu, 0x3f808001u, 0x7f7fffffu, 0x7f800000u,
+          0xff800000u, 0x7f800001u, 0xffc00000u, 0x00000001u, 0x80000000u, 0x00008001u})
+        values.push_back(from_bits(bits));
+    const std::vector<uint16_t> expected = {0x3f80, 0x3f80, 0x3f82, 0x3f80, 0x3f81, 0x7f80, 0x7f80,
+                                            0xff80, 0x7fc0, 0xffc0, 0x0000, 0x8000, 0x0001};
+    for (const size_t shift : {0, 1}) {
+        Floats x(values, shift);
+        auto halves = Array<uint16_t>::output(values.size());
+        ASSERT_OK(kernels().to_bf16(x.data(), halves.data(), static_cast<int64_t>(values.size()), stream()));
+        EXPECT_EQ(halves.read(), expected);
+    }
+}
+
+TEST(Elementwise, EveryBf16ComesBackAsItIs) {
+    std::vector<uint16_t> all(1 << 16);
+    for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<uint16_t>(i);
+    for (const size_t left_out : {0, 1, 3}) {  // whole quads, and not
+        const std::vector<uint16_t> some(all.begin() + static_cast<int64_t>(left_out), all.end());
+        const int64_t count = static_cast<int64_t>(some.size());
+        Array<uint16_t> halves(some);
+        auto floats = Floats::output(some.size());
+        auto back = Array<uint16_t>::output(some.size());
+        ASSERT_OK(kernels().from_bf16(halves.data(), floats.data(), count, stream()));
+        ASSERT_OK(kernels().to_bf16(floats.data(), back.data(), count, stream()));
+        const auto wide = floats.read();
+        const auto again = back.read();
+        for (size_t i = 0; i < some.size(); ++i) {
+            ASSERT_EQ(to_bits(wide[i]), static_cast<uint32_t>(some[i]) << 16);
+            const bool signalling = std::isnan(wide[i]) && (some[i] & 0x40) == 0;
+            ASSERT_EQ(again[i], signalling ? some[i] | 0x40 : some[i]);
+        }
+    }
+    EXPECT_BAD_ARGUMENT(kernels().to_bf16(nullptr, nullptr, 1, stream()), "null");
+    EXPECT_BAD_ARGUMENT(kernels().from_bf16(nullptr, nullptr, -1, stream()), "-1");
+}
+
 struct Extents {
     int64_t outer, n, inner;
 };

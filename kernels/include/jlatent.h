@@ -181,6 +181,8 @@ typedef struct {
     jl_status (*sum_axis)(const float* x, float* out, int64_t outer, int64_t n, int64_t inner,
                           jl_workspace workspace, jl_stream stream);
     jl_status (*multiply)(const float* a, const float* b, float* out, int64_t count, jl_stream stream);
+    jl_status (*to_bf16)(const float* x, uint16_t* out, int64_t count, jl_stream stream);
+    jl_status (*from_bf16)(const uint16_t* x, float* out, int64_t count, jl_stream stream);
     jl_status (*copy_blocks)(const float* x, int64_t x_stride, float* out, int64_t out_stride, int64_t rows,
                              int64_t columns, jl_stream stream);
 

@@ -180,6 +180,31 @@ public final class Ops {
         out.use(a -> Kernels.fill(out.device().backend(), a, value, out.shape().elements()));
     }
 
+    /**
+     * The same values stored as {@code dtype}, f32 or bf16, rounded to the nearest.
+     *
+     * @return x itself when it is of that type already
+     */
+    public static Tensor cast(Scope scope, Tensor x, DType dtype) {
+        if (x.dtype() == dtype) {
+            return x;
+        }
+        if (x.dtype() == DType.I32 || dtype == DType.I32) {
+            throw new ShapeException(
+                    "cast goes between F32 and BF16, not from " + x.dtype() + " to " + dtype);
+        }
+        Checks.sameDevice("cast", scope, x);
+        Tensor out = scope.empty(x.shape(), dtype);
+        long count = x.shape().elements();
+        if (dtype == DType.BF16) {
+            ElementwiseKernels.toBf16(scope.device().backend(), x.address(), out.address(), count);
+        } else {
+            ElementwiseKernels.fromBf16(
+                    scope.device().backend(), x.address(), out.address(), count);
+        }
+        return out;
+    }
+
     // ---- sums ----
 
     /** Sum of all elements, {@code [1]}. */

@@ -42,6 +42,10 @@ final class TensorTest {
                 Float.NaN
             };
             assertArrayEquals(expected, t.toFloatArray());
+            Tensor cast = Ops.cast(scope, scope.of(Shape.of(given.length), given), DType.BF16);
+            assertArrayEquals(expected, cast.toFloatArray());
+            assertArrayEquals(expected, Ops.cast(scope, cast, DType.F32).toFloatArray());
+            assertThrows(ShapeException.class, () -> Ops.cast(scope, cast, DType.I32));
         }
     }
 

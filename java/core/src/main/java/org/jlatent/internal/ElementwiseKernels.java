@@ -5,14 +5,22 @@ import static org.jlatent.internal.Kernels.check;
 import org.jlatent.spi.Backend;
 
 /**
- * The part of kernels/elementwise that joins, cuts and adds up along an axis; by the rules of
- * {@link Kernels}.
+ * The part of kernels/elementwise that converts, joins, cuts and adds up along an axis; by the
+ * rules of {@link Kernels}.
  */
 public final class ElementwiseKernels {
     private ElementwiseKernels() {}
 
     public static void multiply(Backend b, long left, long right, long out, long count) {
         check(b, "multiply", multiply0(b.kernels(), left, right, out, count, b.stream()));
+    }
+
+    public static void toBf16(Backend b, long x, long out, long count) {
+        check(b, "to_bf16", toBf160(b.kernels(), x, out, count, b.stream()));
+    }
+
+    public static void fromBf16(Backend b, long x, long out, long count) {
+        check(b, "from_bf16", fromBf160(b.kernels(), x, out, count, b.stream()));
     }
 
     public static void sumAxis(Backend b, long x, long out, long outer, long n, long inner) {
@@ -46,6 +54,10 @@ public final class ElementwiseKernels {
 
     private static native int multiply0(
             long table, long left, long right, long out, long count, long stream);
+
+    private static native int toBf160(long table, long x, long out, long count, long stream);
+
+    private static native int fromBf160(long table, long x, long out, long count, long stream);
 
     private static native long sumAxisWorkspace0(long table, long outer, long n, long inner);
 
