@@ -34,6 +34,11 @@ final class AutoencoderRecipe implements Recipe {
     }
 
     @Override
+    public String unit() {
+        return "sum of errors an image";
+    }
+
+    @Override
     public List<Settings.Key<?>> modelKeys() {
         List<Settings.Key<?>> keys = new ArrayList<>(NetworkSettings.KEYS);
         keys.addAll(List.of(LOSS, DROP));

@@ -38,7 +38,8 @@ final class Metrics implements Callback {
         run.write("metrics.csv", header + rows);
         List<Map<String, Double>> training = epochs.stream().map(Progress::metrics).toList();
         List<Map<String, Double>> validation = epochs.stream().map(Progress::validation).toList();
-        Pictures.curves(training, validation, run.path().resolve("curves.png"));
+        Pictures.curves(
+                training, validation, run.recipe().unit(), run.path().resolve("curves.png"));
     }
 
     private static String row(Progress p) {

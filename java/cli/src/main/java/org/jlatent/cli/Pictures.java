@@ -45,13 +45,13 @@ final class Pictures {
         samples(vae, count, SAMPLE_SEED, file);
     }
 
-    /** Images from all over a set, each with its reconstruction below. */
+    /** What the encoder sees of images from all over a set, each with its reconstruction below. */
     static void reconstructions(LatentModel model, ImageSet images, int count, Path file) {
         float[] originals = spread(images, Math.min(count, images.size()));
         try (Scope scope = new Scope(model.device())) {
-            float[] reconstructed = model.reconstruct(scope, batch(scope, model, originals));
-            ImageGrid.of(originals, model.image())
-                    .below(reconstructed)
+            Tensor seen = model.seen(scope, batch(scope, model, originals), SAMPLE_SEED);
+            ImageGrid.of(seen.toFloatArray(), model.image())
+                    .below(model.reconstruct(scope, seen))
                     .columns(COLUMNS)
                     .write(file);
         }
@@ -127,7 +127,7 @@ final class Pictures {
             }
             List<String> columnLabels = new ArrayList<>();
             for (int step = 0; step < steps; step++) {
-                columnLabels.add(String.format(Locale.ROOT, "%.1f", along(step, steps, span)));
+                columnLabels.add(String.format(Locale.ROOT, "%.2f", along(step, steps, span)));
             }
             ImageGrid.of(
                             model.images(
@@ -177,14 +177,17 @@ final class Pictures {
 
     /** The curves of an epoch's means: {@code rows} by metric, training and validation. */
     static void curves(
-            List<Map<String, Double>> training, List<Map<String, Double>> validation, Path file) {
+            List<Map<String, Double>> training,
+            List<Map<String, Double>> validation,
+            String unit,
+            Path file) {
         XYChart chart =
                 new XYChartBuilder()
                         .width(900)
                         .height(540)
                         .title("Training")
                         .xAxisTitle("epoch")
-                        .yAxisTitle("nats an image")
+                        .yAxisTitle(unit)
                         .build();
         chart.getStyler()
                 .setLegendPosition(LegendPosition.InsideNE)

@@ -14,6 +14,9 @@ interface Recipe {
     /** For the help: {@code "a variational autoencoder"}. */
     String meaning();
 
+    /** What losses are counted in, for the curves: {@code "nats an image"}. */
+    String unit();
+
     List<Settings.Key<?>> modelKeys();
 
     default Settings settings() {

@@ -71,6 +71,11 @@ final class VaeRecipe implements Recipe {
     }
 
     @Override
+    public String unit() {
+        return "nats an image";
+    }
+
+    @Override
     public List<Settings.Key<?>> modelKeys() {
         List<Settings.Key<?>> keys = new ArrayList<>();
         keys.add(NetworkSettings.CHANNELS.withInitial(channels));

@@ -83,6 +83,20 @@ public final class Autoencoder extends LatentModel {
     }
 
     @Override
+    public Tensor seen(Scope scope, Tensor x, long seed) {
+        return masked(scope, x, new Random(scope, seed), MASK, config.drop());
+    }
+
+    /** x with each value set to 0 at probability {@code drop}. */
+    static Tensor masked(Scope scope, Tensor x, Random random, int site, float drop) {
+        return drop == 0 ? x : Ops.dropout(scope, x, random, site, drop, false);
+    }
+
+    /**
+     * A denoising autoencoder's encoder knows images of which a part is hidden: {@link #seen} ones
+     * fit it better than whole ones.
+     */
+    @Override
     public Tensor code(Scope scope, Tensor x) {
         return encode(Tape.inference(scope), x);
     }
@@ -95,8 +109,7 @@ public final class Autoencoder extends LatentModel {
     @Override
     public Objective objective(Tape tape, Tensor x) {
         Scope scope = tape.scope();
-        Tensor seen =
-                config.drop() == 0 ? x : Ops.dropout(scope, x, random, MASK, config.drop(), false);
+        Tensor seen = masked(scope, x, random, MASK, config.drop());
         Likelihood.Loss loss =
                 config.loss()
                         .loss(

@@ -1,6 +1,5 @@
 package org.jlatent.models;
 
-import org.jlatent.Ops;
 import org.jlatent.Random;
 import org.jlatent.Scope;
 import org.jlatent.Tensor;
@@ -42,7 +41,7 @@ public record AutoencoderEvaluation(
                 Tensor x =
                         LatentModel.batch(
                                 scope, images, first, Math.min(batchSize, images.size() - first));
-                Tensor seen = drop == 0 ? x : Ops.dropout(scope, x, random, SITE, drop, false);
+                Tensor seen = Autoencoder.masked(scope, x, random, SITE, drop);
                 float[] wanted = x.toFloatArray();
                 float[] given = model.reconstruct(scope, seen);
                 for (int i = 0; i < wanted.length; i++) {

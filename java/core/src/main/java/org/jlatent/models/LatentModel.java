@@ -22,6 +22,17 @@ public abstract class LatentModel extends Model {
     public abstract Likelihood likelihood();
 
     /**
+     * What training shows the encoder of images: the images, but for a denoising model.
+     *
+     * @param x {@code [batch, values]}
+     * @param seed of what is hidden
+     * @return {@code [batch, values]}
+     */
+    public Tensor seen(Scope scope, Tensor x, long seed) {
+        return x;
+    }
+
+    /**
      * The codes of images: where a posterior is a distribution, its mean. Not recorded.
      *
      * @param x {@code [batch, values]}

@@ -4,7 +4,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import org.jlatent.Device;
 import org.jlatent.JlatentException;
 import org.jlatent.Scope;
@@ -329,7 +328,7 @@ public final class Trainer {
                                 + " at step "
                                 + (step + 1)
                                 + ": "
-                                + culprit(tape, x)
+                                + NonFinite.culprit(model, tape, x)
                                 + "; lower the learning rate or look at the data");
             }
             tape.backward(objective.loss());
@@ -340,7 +339,7 @@ public final class Trainer {
                         "a gradient is not finite at step "
                                 + (step + 1)
                                 + ": that of "
-                                + nonFinite(tape)
+                                + NonFinite.gradient(model, tape)
                                 + "; lower the learning rate or set a maximum norm");
             }
             model.random().advance();
@@ -391,54 +390,13 @@ public final class Trainer {
                     epoch, step, total, values, validated, images * 1e9 / Math.max(1, nanoseconds));
         }
 
-        /**
-         * Where the first value that is not finite comes from: data, a parameter, or an operation.
-         */
-        private String culprit(Tape tape, Tensor x) {
-            if (!finite(x)) {
-                return "the images hold a value that is not finite";
-            }
-            return nonFiniteParameter()
-                    .orElseGet(
-                            () ->
-                                    "the first value that is not finite comes out of "
-                                            + tape.firstNonFinite());
-        }
-
         /** An activation such as ReLU can hide what is wrong with a weight from the loss. */
         private void checkParameters() {
-            nonFiniteParameter()
+            NonFinite.parameter(model)
                     .ifPresent(
                             what -> {
                                 throw new TrainingException("after step " + step + " " + what);
                             });
-        }
-
-        private Optional<String> nonFiniteParameter() {
-            return model.parameters().entrySet().stream()
-                    .filter(p -> !finite(p.getValue()))
-                    .findFirst()
-                    .map(p -> "parameter " + p.getKey() + " holds a value that is not finite");
-        }
-
-        private String nonFinite(Tape tape) {
-            return model.parameters().entrySet().stream()
-                    .filter(
-                            p ->
-                                    tape.gradient(p.getValue()) != null
-                                            && !finite(tape.gradient(p.getValue())))
-                    .map(Map.Entry::getKey)
-                    .findFirst()
-                    .orElse("several tensors together");
-        }
-
-        private static boolean finite(Tensor tensor) {
-            for (float value : tensor.toFloatArray()) {
-                if (!Float.isFinite(value)) {
-                    return false;
-                }
-            }
-            return true;
         }
     }
 }
