@@ -1,0 +1,223 @@
+package org.jlatent.cli;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.stream.Stream;
+import javax.imageio.ImageIO;
+import org.jlatent.io.Npy;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Every model that can be trained, through every command that can use it. */
+final class ModelsTest {
+    private static final int SIDE = 9;
+
+    @TempDir Path folder;
+    private Path data; // 60 images with labels, 48 to train and 12 to test
+    private Path run;
+    private final StringWriter out = new StringWriter();
+    private final StringWriter err = new StringWriter();
+
+    @BeforeEach
+    void makeData() throws IOException {
+        data = Files.createDirectory(folder.resolve("tiny"));
+        run = folder.resolve("run");
+        writeSplit("train", 48);
+        writeSplit("t10k", 12);
+    }
+
+    private void writeSplit(String name, int count) throws IOException {
+        Files.write(data.resolve(name + "-images-idx3-ubyte"), MainTest.idx(count, SIDE));
+        ByteBuffer labels = ByteBuffer.allocate(8 + count).putInt(2049).putInt(count);
+        for (int i = 0; i < count; i++) {
+            labels.put((byte) (i % 10));
+        }
+        Files.write(data.resolve(name + "-labels-idx1-ubyte"), labels.array());
+    }
+
+    private int run(Object... args) {
+        out.getBuffer().setLength(0);
+        err.getBuffer().setLength(0);
+        String[] texts = Stream.of(args).map(Object::toString).toArray(String[]::new);
+        return Main.run(new PrintWriter(out, true), new PrintWriter(err, true), texts);
+    }
+
+    private void works(Object... args) {
+        assertEquals(0, run(args), err::toString);
+    }
+
+    private void fails(String words, Object... args) {
+        assertEquals(2, run(args), () -> out + "" + err);
+        assertEquals(1, err.toString().lines().count(), err::toString);
+        assertTrue(err.toString().contains(words), err::toString);
+    }
+
+    private void train(String model, String... settings) {
+        Stream<String> all = Stream.concat(Stream.of("latent=3", "hidden=8"), Stream.of(settings));
+        Stream<Object> given = all.flatMap(setting -> Stream.of("--set", setting));
+        works(
+                Stream.concat(
+                                Stream.of(
+                                        "train",
+                                        model,
+                                        "--data",
+                                        data,
+                                        "--device",
+                                        "cpu",
+                                        "--steps",
+                                        3,
+                                        "--out",
+                                        run),
+                                given)
+                        .toArray());
+    }
+
+    private BufferedImage picture(String name) throws IOException {
+        return ImageIO.read(run.resolve(name).toFile());
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "vae, batch=16",
+        "vae, channels=4-6",
+        "vae, likelihood=laplace-learned",
+        "conv-vae, channels=4-6",
+        "conv-vae, likelihood=gaussian-learned",
+        "autoencoder, batch=16",
+        "autoencoder, loss=l1",
+        "autoencoder, drop=0.5",
+        "autoencoder, channels=4",
+    })
+    void everyModelGoesThroughEveryCommand(String model, String setting) throws IOException {
+        train(model, setting);
+        works("evaluate", run, "--samples", 2, "--json");
+        Map<String, Object> figures = RunFolder.parse(out.toString());
+        assertEquals(12, figures.get("images"));
+        assertTrue((Double) figures.get("normalized_error") > 0);
+        assertEquals(model.equals("autoencoder"), figures.containsKey("squared_error"));
+        assertEquals(!model.equals("autoencoder"), figures.containsKey("elbo"));
+
+        int cell = SIDE * 10 + 2; // images of 9 pixels are enlarged tenfold
+        works("reconstruct", run, "--count", 4);
+        assertEquals(2 + 4 * cell, picture("reconstructions.png").getWidth());
+        works("interpolate", run, "--count", 3, "--steps", 5);
+        assertEquals(2 + 7 * cell, picture("interpolations.png").getWidth());
+        works("traverse", run, "--dims", 2, "--steps", 4, "--image", 11, "--span", 2.5);
+        assertTrue(picture("traversals.png").getWidth() > 2 + 4 * cell); // labels as well
+
+        works("features", run, "--split", "train", "--labels", folder.resolve("labels.npy"));
+        Npy.Array features = Npy.read(run.resolve("features.npy"));
+        assertArrayEquals(new int[] {48, 3}, features.shape());
+        assertEquals(7, Npy.read(folder.resolve("labels.npy")).value(37));
+        if (model.equals("autoencoder")) {
+            fails("has no prior to draw from", "sample", run);
+            assertFalse(Files.exists(run.resolve("samples.png")));
+        } else {
+            works("sample", run, "--count", 5);
+            assertEquals(2 + 3 * cell, picture("samples.png").getWidth());
+        }
+    }
+
+    @Test
+    void interpolationsStartAndEndAtReconstructions() throws IOException {
+        train("autoencoder");
+        works("interpolate", run, "--count", 1, "--steps", 2);
+        works("reconstruct", run, "--count", 2);
+        BufferedImage between = picture("interpolations.png");
+        BufferedImage pairs = picture("reconstructions.png");
+        int cell = SIDE * 10 + 2;
+        int labels = between.getHeight() - cell - 2;
+        for (int y = 0; y < SIDE; y++) {
+            for (int x = 0; x < SIDE; x++) {
+                int left = 2 + 10 * x;
+                int top = 2 + 10 * y;
+                assertEquals(
+                        pairs.getRGB(left, top), between.getRGB(left, top + labels), "first image");
+                assertEquals(
+                        pairs.getRGB(left, top + SIDE * 10),
+                        between.getRGB(left + cell, top + labels),
+                        "its reconstruction");
+                assertEquals(
+                        pairs.getRGB(left + cell, top + SIDE * 10),
+                        between.getRGB(left + 2 * cell, top + labels),
+                        "the second one's");
+                assertEquals(
+                        pairs.getRGB(left + cell, top),
+                        between.getRGB(left + 3 * cell, top + labels),
+                        "second image");
+            }
+        }
+    }
+
+    @Test
+    void evaluateHidesAsManyPixelsAsItIsTold() throws IOException {
+        train("autoencoder", "drop=0.25");
+        works("evaluate", run, "--json");
+        assertEquals(0.25, RunFolder.parse(out.toString()).get("drop"));
+        works("evaluate", run, "--drop", 0.75, "--json");
+        assertEquals(0.75, RunFolder.parse(out.toString()).get("drop"));
+        fails("[0, 1)", "evaluate", run, "--drop", 1);
+    }
+
+    @Test
+    void mistakesAreNamed() throws IOException {
+        fails("unknown model", "train", "cnn", "--out", run);
+        fails(
+                "unknown setting 'drop'",
+                "train",
+                "vae",
+                "--set",
+                "drop=0.5",
+                "--data",
+                data,
+                "--out",
+                run);
+        fails(
+                "leave nothing of images of 9x9x1",
+                "train",
+                "conv-vae",
+                "--set",
+                "channels=1-2-3-4",
+                "--data",
+                data,
+                "--out",
+                run);
+        fails("must be from 0", "train", "autoencoder", "--set", "drop=1", "--out", run);
+        assertFalse(Files.exists(run));
+        train("vae");
+        fails("--count must be from 1 to 11", "interpolate", run, "--count", 12);
+        fails("--steps must be from 2", "interpolate", run, "--steps", 1);
+        fails("--image must be from 0 to 11", "traverse", run, "--image", 12);
+        fails("--dims must be from 1 to 3", "traverse", run, "--dims", 4);
+        fails("--span must be positive", "traverse", run, "--span", 0);
+        fails("--split must be", "features", run, "--split", "valid");
+        fails("no/such", "features", run, "--out", folder.resolve("no/such.npy"));
+        Path unlabelled = Files.write(folder.resolve("plain.idx"), MainTest.idx(20, SIDE));
+        fails(
+                "has no classes",
+                "features",
+                run,
+                "--data",
+                unlabelled,
+                "--labels",
+                folder.resolve("l.npy"));
+        Path other = Files.write(folder.resolve("other.idx"), MainTest.idx(20, 8));
+        for (String command : new String[] {"interpolate", "traverse", "features"}) {
+            fails("takes images of 9x9x1", command, run, "--data", other);
+        }
+    }
+}
