@@ -10,13 +10,7 @@ import picocli.CommandLine.Option;
         name = "reconstruct",
         description =
                 "Shows test images and, below each, what the model makes of them, in one PNG.")
-final class ReconstructCommand extends RunCommand {
-    @Option(
-            names = "--data",
-            paramLabel = "NAME|PATH",
-            description = "other images than those it was trained on")
-    String data;
-
+final class ReconstructCommand extends PictureCommand {
     @Option(
             names = "--count",
             paramLabel = "N",
@@ -24,16 +18,10 @@ final class ReconstructCommand extends RunCommand {
             description = "images (default: 32)")
     int count;
 
-    @Option(
-            names = "--out",
-            paramLabel = "FILE",
-            description = "the PNG (default: reconstructions.png in the run folder)")
-    Path out;
-
     @Override
     Results use(RunFolder run, LatentModel model) {
         require("--count", count, 1, 10_000);
-        Path file = out == null ? run.path().resolve("reconstructions.png") : out;
+        Path file = file(run, "reconstructions.png");
         Pictures.reconstructions(model, testImages(run, data), count, file);
         return new Results().put("count", count).put("file", file.toString());
     }

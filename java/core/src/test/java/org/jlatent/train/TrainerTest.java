@@ -15,6 +15,7 @@ import org.jlatent.Device;
 import org.jlatent.Scope;
 import org.jlatent.Tensor;
 import org.jlatent.data.ImageSet;
+import org.jlatent.data.ImageShape;
 import org.jlatent.data.Sprites;
 import org.jlatent.models.Vae;
 import org.jlatent.models.VaeConfig;
@@ -198,18 +199,8 @@ final class TrainerTest {
         }
 
         @Override
-        public int height() {
-            return images.height();
-        }
-
-        @Override
-        public int width() {
-            return images.width();
-        }
-
-        @Override
-        public int channels() {
-            return images.channels();
+        public ImageShape shape() {
+            return images.shape();
         }
 
         @Override
