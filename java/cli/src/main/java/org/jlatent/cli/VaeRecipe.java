@@ -89,14 +89,14 @@ final class VaeRecipe implements Recipe {
     public LatentModel model(Init init, ImageShape image, Settings settings, long seed) {
         VaeConfig config =
                 VaeConfig.defaults()
-                        .channels(settings.get(NetworkSettings.CHANNELS))
-                        .hidden(settings.get(NetworkSettings.HIDDEN))
-                        .latent(settings.get(NetworkSettings.LATENT))
-                        .activation(settings.get(NetworkSettings.ACTIVATION))
-                        .likelihood(likelihood(settings))
-                        .beta(settings.get(BETA))
-                        .freeBits(settings.get(FREE_BITS))
-                        .samples(settings.get(SAMPLES));
+                        .withChannels(settings.get(NetworkSettings.CHANNELS))
+                        .withHidden(settings.get(NetworkSettings.HIDDEN))
+                        .withLatent(settings.get(NetworkSettings.LATENT))
+                        .withActivation(settings.get(NetworkSettings.ACTIVATION))
+                        .withLikelihood(likelihood(settings))
+                        .withBeta(settings.get(BETA))
+                        .withFreeBits(settings.get(FREE_BITS))
+                        .withSamples(settings.get(SAMPLES));
         return new Vae(init, image, config, seed);
     }
 

@@ -10,7 +10,8 @@ import java.util.Objects;
  * images are never flipped or shifted, and their random values are drawn once.
  *
  * @param crop the centre that is kept, or null: all; an odd rest goes to the right and below
- * @param resize the size images are brought to, or null: they stay; see {@link #resize(int, int)}
+ * @param resize the size images are brought to, or null: they stay; see {@link #withResize(int,
+ *     int)}
  * @param channels 1 (grey), 3 (red, green, blue) or 0: as they are
  * @param length samples that clips are cut or filled up with zeros to, or 0: as they are
  * @param binarize how values become zeros and ones
@@ -65,7 +66,7 @@ public record DataOptions(
     }
 
     /** Keeps the centre. */
-    public DataOptions crop(int height, int width) {
+    public DataOptions withCrop(int height, int width) {
         return new DataOptions(
                 new Size(height, width), resize, channels, length, binarize, dequantize, flip, pad);
     }
@@ -75,7 +76,7 @@ public record DataOptions(
      * pixel is the mean over the area it covers, along one that grows it is interpolated linearly
      * between the centres of the old ones.
      */
-    public DataOptions resize(int height, int width) {
+    public DataOptions withResize(int height, int width) {
         return new DataOptions(
                 crop, new Size(height, width), channels, length, binarize, dequantize, flip, pad);
     }
@@ -85,32 +86,32 @@ public record DataOptions(
      *
      * @param count 1, 3 or 0 for as they are
      */
-    public DataOptions channels(int count) {
+    public DataOptions withChannels(int count) {
         return new DataOptions(crop, resize, count, length, binarize, dequantize, flip, pad);
     }
 
     /** Cuts clips after {@code samples}, or fills them up with zeros; 0: as they are. */
-    public DataOptions length(int samples) {
+    public DataOptions withLength(int samples) {
         return new DataOptions(crop, resize, channels, samples, binarize, dequantize, flip, pad);
     }
 
     /** Makes zeros and ones of the values. */
-    public DataOptions binarize(Binarize how) {
+    public DataOptions withBinarize(Binarize how) {
         return new DataOptions(crop, resize, channels, length, how, dequantize, flip, pad);
     }
 
     /** Adds uniform noise to 8-bit values. */
-    public DataOptions dequantize(boolean on) {
+    public DataOptions withDequantize(boolean on) {
         return new DataOptions(crop, resize, channels, length, binarize, on, flip, pad);
     }
 
     /** Mirrors half of the training images. */
-    public DataOptions flip(boolean on) {
+    public DataOptions withFlip(boolean on) {
         return new DataOptions(crop, resize, channels, length, binarize, dequantize, on, pad);
     }
 
     /** Shifts training images by up to {@code pixels}. */
-    public DataOptions pad(int pixels) {
+    public DataOptions withPad(int pixels) {
         return new DataOptions(crop, resize, channels, length, binarize, dequantize, flip, pixels);
     }
 
