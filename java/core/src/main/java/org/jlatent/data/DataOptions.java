@@ -29,12 +29,21 @@ public record DataOptions(
         boolean flip,
         int pad) {
 
-    /** Of an image, in pixels, each at least 1. */
+    /** Of an image, in pixels, each at least 1, together at most 2^28. */
     public record Size(int height, int width) {
         public Size {
             if (height < 1 || width < 1) {
                 throw new IllegalArgumentException(
                         "a size must be at least 1x1, got " + height + "x" + width);
+            }
+            if ((long) height * width > PictureFiles.LARGEST) {
+                throw new IllegalArgumentException(
+                        "a size must be at most "
+                                + PictureFiles.LARGEST
+                                + " pixels, got "
+                                + height
+                                + "x"
+                                + width);
             }
         }
 
@@ -130,8 +139,11 @@ public record DataOptions(
         return binarize == Binarize.STATIC ? drawn(images) : images;
     }
 
-    /** Validation and test images: everything random is drawn once. */
-    ImageSet forTesting(ImageSet images) {
+    /**
+     * A set as these options show it outside of training: nothing is mirrored or shifted, and what
+     * is random is drawn once. Test and validation images of {@link Datasets#open} are so already.
+     */
+    public ImageSet forTesting(ImageSet images) {
         boolean random = dequantize || binarize == Binarize.STATIC || binarize == Binarize.DYNAMIC;
         return random ? drawn(images) : images;
     }

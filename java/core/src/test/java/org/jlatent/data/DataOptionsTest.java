@@ -130,6 +130,8 @@ final class DataOptionsTest {
             assertArrayEquals(once, Made.pixels(set, 5));
         }
         assertEquals(Augmentation.NONE, NONE.withBinarize(Binarize.STATIC).augmentation());
+        assertEquals(Augmentation.NONE, fixed.augmentation());
+        assertTrue(dynamic.augmentation().binarize());
         assertArrayEquals(Made.pixels(plain.train(), 5), Made.pixels(dynamic.train(), 5));
         assertTrue(NONE.withBinarize(Binarize.DYNAMIC).augmentation().binarize());
         assertEquals(plain.test().label(3), dynamic.test().label(3));
@@ -189,6 +191,7 @@ final class DataOptionsTest {
         assertThrows(IllegalArgumentException.class, () -> NONE.withLength(-1));
         assertThrows(IllegalArgumentException.class, () -> NONE.withPad(-1));
         assertThrows(IllegalArgumentException.class, () -> NONE.withResize(0, 3));
+        assertThrows(IllegalArgumentException.class, () -> NONE.withResize(99_999, 99_999));
         assertThrows(
                 IllegalArgumentException.class,
                 () -> NONE.withDequantize(true).withBinarize(Binarize.STATIC));
