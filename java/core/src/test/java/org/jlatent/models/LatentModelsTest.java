@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
+import java.util.List;
 import org.jlatent.Activation;
 import org.jlatent.Device;
 import org.jlatent.GradientCheck;
@@ -23,6 +24,7 @@ import org.jlatent.nn.Likelihoods;
 import org.jlatent.train.Trainer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 
 /**
  * Autoencoders and convolutional VAEs: shapes, losses, gradients, and what training is to bring.
@@ -156,6 +158,14 @@ final class LatentModelsTest {
         IllegalArgumentException e =
                 assertThrows(IllegalArgumentException.class, () -> other.features(sprites, 5));
         assertTrue(e.getMessage().contains("7x5x3"), e.getMessage());
+        for (Executable mistake :
+                List.<Executable>of(
+                        () -> VaeEvaluation.of(other, sprites, 1, 5, 1),
+                        () -> VaeEvaluation.of(vae, sprites, 1, 0, 1),
+                        () -> VaeEvaluation.of(vae, sprites.range(0, 0), 1, 5, 1),
+                        () -> vae.features(sprites, 0))) {
+            assertThrows(IllegalArgumentException.class, mistake);
+        }
     }
 
     /** With half of the pixels hidden, half the error of a model that never saw such images. */
