@@ -93,6 +93,13 @@ final class DataSettingsTest {
     }
 
     @Test
+    void pathsAreKeptSoThatTheyLast() {
+        assertEquals("sprites", DataSettings.lasting("sprites"));
+        assertEquals("mnist", DataSettings.lasting("mnist"));
+        assertEquals(Path.of("b").toAbsolutePath().toString(), DataSettings.lasting("a/../b"));
+    }
+
+    @Test
     void settingsBecomeOptions() {
         Settings settings =
                 new Settings(DataSettings.KEYS)
