@@ -43,9 +43,9 @@ final class OwnData {
         List<Double> losses = new ArrayList<>();
         try (Device device = Device.cpu();
                 Scope scope = new Scope(device)) {
-            VaeConfig config = VaeConfig.defaults().hidden(32).latent(2);
+            VaeConfig config = VaeConfig.defaults().withHidden(32).withLatent(2);
             Bars bars = new Bars(512, 8);
-            Vae vae = new Vae(new Init(scope, 1), bars.dimensions(), config, 1);
+            Vae vae = new Vae(new Init(scope, 1), bars.shape(), config, 1);
             Trainer.of(vae)
                     .data(bars)
                     .batchSize(64)

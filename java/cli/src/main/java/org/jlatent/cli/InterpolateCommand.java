@@ -1,6 +1,7 @@
 package org.jlatent.cli;
 
 import java.nio.file.Path;
+import org.jlatent.JlatentException;
 import org.jlatent.data.ImageSet;
 import org.jlatent.models.LatentModel;
 import picocli.CommandLine.Command;
@@ -15,9 +16,8 @@ final class InterpolateCommand extends PictureCommand {
     @Option(
             names = "--count",
             paramLabel = "N",
-            defaultValue = "8",
-            description = "pairs, a row each (default: 8)")
-    int count;
+            description = "pairs, a row each (default: at most 8)")
+    Integer count;
 
     @Option(
             names = "--steps",
@@ -29,10 +29,15 @@ final class InterpolateCommand extends PictureCommand {
     @Override
     Results use(RunFolder run, LatentModel model) {
         ImageSet images = testImages(run, data);
-        require("--count", count, 1, Math.min(1000, images.size() - 1));
+        if (images.size() < 2) {
+            throw new JlatentException(
+                    "there is nothing between images: " + images.name() + " has 1 test image");
+        }
+        int rows = count == null ? Math.min(8, images.size() - 1) : count;
+        require("--count", rows, 1, Math.min(1000, images.size() - 1));
         require("--steps", steps, 2, 100);
         Path file = file(run, "interpolations.png");
-        Pictures.interpolations(model, images, count, steps, file);
-        return new Results().put("count", count).put("file", file.toString());
+        Pictures.interpolations(model, images, rows, steps, file);
+        return new Results().put("count", rows).put("file", file.toString());
     }
 }

@@ -1,6 +1,7 @@
 package org.jlatent.cli;
 
 import java.nio.file.Path;
+import org.jlatent.data.ImageSet;
 import org.jlatent.models.LatentModel;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -11,18 +12,23 @@ import picocli.CommandLine.Option;
         description =
                 "Shows test images and, below each, what the model makes of them, in one PNG.")
 final class ReconstructCommand extends PictureCommand {
+    @Option(names = "--count", paramLabel = "N", description = "images (default: at most 32)")
+    Integer count;
+
     @Option(
-            names = "--count",
+            names = "--seed",
             paramLabel = "N",
-            defaultValue = "32",
-            description = "images (default: 32)")
-    int count;
+            defaultValue = "0",
+            description = "of what is hidden from a denoising autoencoder (default: 0)")
+    long seed;
 
     @Override
     Results use(RunFolder run, LatentModel model) {
-        require("--count", count, 1, 10_000);
+        ImageSet images = testImages(run, data);
+        int shown = count == null ? Math.min(32, images.size()) : count;
+        require("--count", shown, 1, Math.min(10_000, images.size()));
         Path file = file(run, "reconstructions.png");
-        Pictures.reconstructions(model, testImages(run, data), count, file);
-        return new Results().put("count", count).put("file", file.toString());
+        Pictures.reconstructions(model, images, shown, seed, file);
+        return new Results().put("count", shown).put("file", file.toString());
     }
 }

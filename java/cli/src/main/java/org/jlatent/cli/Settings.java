@@ -83,7 +83,8 @@ final class Settings {
         try {
             return key.parser.apply(value.strip());
         } catch (NumberFormatException e) {
-            throw new JlatentException("setting " + key.name + ": '" + value + "' is not a number");
+            throw new JlatentException(
+                    "setting " + key.name + ": '" + value + "' is not a number that it takes");
         } catch (IllegalArgumentException e) {
             throw new JlatentException("setting " + key.name + ": " + e.getMessage());
         }

@@ -29,6 +29,8 @@ import org.jlatent.io.Npy;
  *   <li>a folder with {@code train-images-idx3-ubyte}, {@code test-} or {@code t10k-} and perhaps
  *       {@code valid-}, each plain or {@code .gz}, with {@code -labels-idx1-ubyte} where there are
  *       labels; or one such file of images;
+ *   <li>OMNIGLOT: the folder of {@code images_background} and {@code images_evaluation}, each a
+ *       folder or {@code .zip};
  *   <li>CIFAR-10's binary version: the folder of {@code data_batch_1.bin} and so on, or the
  *       official archive;
  *   <li>a folder, or a {@code .tar}, {@code .tar.gz}, {@code .tgz} or {@code .zip} archive, of PNG
@@ -52,6 +54,8 @@ import org.jlatent.io.Npy;
 public final class Datasets {
     static final int HELD_OUT = 10; // where there are no splits, every tenth is for testing
 
+    private static final String SPRITES = "sprites";
+
     private Datasets() {}
 
     /**
@@ -65,7 +69,7 @@ public final class Datasets {
 
     /**
      * Images as {@code options} want them. What they change from epoch to epoch is left to {@link
-     * DataOptions#augmentation}.
+     * Splits#augmentation}, which {@code Trainer.data(splits)} takes over.
      *
      * @throws DataException if there is no such data set, it is damaged, or an option does not fit
      *     it
@@ -79,19 +83,23 @@ public final class Datasets {
         return new Splits(
                 options.forTraining(splits.train()),
                 splits.validation().map(options::forTesting),
-                options.forTesting(splits.test()));
+                options.forTesting(splits.test()),
+                options.augmentation());
+    }
+
+    /** Whether {@link #open} takes {@code text} for the name of a data set, not for a path. */
+    public static boolean isName(String text) {
+        return text.equals(SPRITES) || NamedSet.of(text).isPresent();
     }
 
     private static Splits find(String nameOrPath, DataOptions options, NamedSet.Places places) {
-        if (nameOrPath.equals("sprites")) {
+        if (nameOrPath.equals(SPRITES)) {
             return Views.of(Sprites.splits(), options);
         }
         Optional<NamedSet> named = NamedSet.of(nameOrPath);
         if (named.isPresent()) {
             Path folder = named.get().folder(places);
-            return nameOrPath.equals(Omniglot.NAME)
-                    ? Omniglot.open(folder, options)
-                    : folder(nameOrPath, folder, options);
+            return folder(nameOrPath, folder, options);
         }
         Path path = Path.of(nameOrPath);
         String name = Objects.toString(path.getFileName(), nameOrPath);
@@ -118,6 +126,9 @@ public final class Datasets {
     private static Splits folder(String name, Path folder, DataOptions options) {
         if (find(folder, "train-images-idx3-ubyte").isPresent()) {
             return Views.of(idx(name, folder), options);
+        }
+        if (name.equals(Omniglot.NAME) || Omniglot.isIn(folder)) {
+            return Omniglot.open(folder, options);
         }
         List<Path> archives = archives(folder);
         return files(name, archives.size() == 1 ? archives.get(0) : folder, options);

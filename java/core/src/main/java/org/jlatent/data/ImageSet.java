@@ -2,7 +2,7 @@ package org.jlatent.data;
 
 import java.util.OptionalInt;
 
-/** Images of one size, read by index; NHWC, values in [0, 1]. Thread-safe. */
+/** Images of one size, read by index; NHWC, values in [0, 1], clips in [-1, 1]. Thread-safe. */
 public interface ImageSet {
 
     /** For messages and run folders: {@code "mnist"}. */

@@ -25,6 +25,12 @@ final class Omniglot {
 
     private Omniglot() {}
 
+    /** Whether it is this set, whatever the folder is called. */
+    static boolean isIn(Path folder) {
+        return Datasets.find(folder, "background-images-idx3-ubyte").isPresent()
+                || source(folder, "images_background").isPresent();
+    }
+
     /**
      * @param folder holds {@code images_background} and {@code images_evaluation} as folders or zip
      *     archives, or {@code background-images-idx3-ubyte.gz} and so on with {@code
@@ -55,9 +61,7 @@ final class Omniglot {
 
     private static StoredImages files(Path folder, String part, DataOptions options) {
         Path source =
-                Stream.of(folder.resolve(part), folder.resolve(part + ".zip"))
-                        .filter(Files::exists)
-                        .findFirst()
+                source(folder, part)
                         .orElseThrow(
                                 () ->
                                         new DataException(
@@ -66,6 +70,12 @@ final class Omniglot {
                                                         + part
                                                         + ", as a folder or .zip"));
         return FileSet.openAll(NAME, source, options);
+    }
+
+    private static Optional<Path> source(Path folder, String part) {
+        return Stream.of(folder.resolve(part), folder.resolve(part + ".zip"))
+                .filter(Files::exists)
+                .findFirst();
     }
 
     private static StoredImages idx(Path folder, String part) {

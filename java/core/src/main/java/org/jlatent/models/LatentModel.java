@@ -1,6 +1,5 @@
 package org.jlatent.models;
 
-import org.jlatent.Device;
 import org.jlatent.Random;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
@@ -94,15 +93,7 @@ public abstract class LatentModel extends Model {
      * @throws IllegalArgumentException unless the images are of the size the model takes
      */
     public final float[] features(ImageSet images, int batchSize) {
-        if (!images.shape().equals(image())) {
-            throw new IllegalArgumentException(
-                    "the model takes images of "
-                            + image()
-                            + ", "
-                            + images.name()
-                            + " has "
-                            + images.shape());
-        }
+        requireFitting(images, batchSize);
         float[] codes = new float[Math.multiplyExact(images.size(), latent())];
         try (Scope scope = new Scope(device())) {
             for (int first = 0; first < images.size(); first += batchSize) {
@@ -115,9 +106,37 @@ public abstract class LatentModel extends Model {
         return codes;
     }
 
-    /** Where the parameters are. */
-    public final Device device() {
-        return parameters().values().iterator().next().device();
+    /**
+     * What every pass over a set asks for.
+     *
+     * @throws IllegalArgumentException unless the images are of the size the model takes, and a
+     *     batch holds at least one
+     */
+    final void requireFitting(ImageSet images, int batchSize) {
+        if (!images.shape().equals(image())) {
+            throw new IllegalArgumentException(
+                    "the model takes images of "
+                            + image()
+                            + ", "
+                            + images.name()
+                            + " has "
+                            + images.shape());
+        }
+        Networks.require(batchSize >= 1, "batchSize must be at least 1", batchSize);
+    }
+
+    /** As {@link #requireFitting}, for figures: there has to be an image, too. */
+    final void requireMeasurable(ImageSet images, int batchSize) {
+        requireFitting(images, batchSize);
+        if (images.size() == 0) {
+            throw new IllegalArgumentException(
+                    "there are no images to evaluate on in " + images.name());
+        }
+    }
+
+    @Override
+    public final void check(float[] images) {
+        likelihood().check(images);
     }
 
     static Tensor batch(Scope scope, ImageSet images, int first, int count) {

@@ -3,6 +3,7 @@ package org.jlatent.nn;
 import java.util.SplittableRandom;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
+import org.jlatent.ShapeException;
 import org.jlatent.Tensor;
 
 /**
@@ -27,22 +28,38 @@ public final class Init {
         return scope;
     }
 
-    /** Uniform in [-bound, bound). */
+    /**
+     * Uniform in [-bound, bound).
+     *
+     * @throws ShapeException if the shape has more elements than an array can
+     */
     public Tensor uniform(Shape shape, double bound) {
-        float[] values = new float[Math.toIntExact(shape.elements())];
+        float[] values = values(shape);
         for (int i = 0; i < values.length; i++) {
             values[i] = (float) ((2.0 * random.nextDouble() - 1.0) * bound);
         }
         return scope.of(shape, values);
     }
 
-    /** Normal with mean 0. */
+    /**
+     * Normal with mean 0.
+     *
+     * @throws ShapeException if the shape has more elements than an array can
+     */
     public Tensor normal(Shape shape, double standardDeviation) {
-        float[] values = new float[Math.toIntExact(shape.elements())];
+        float[] values = values(shape);
         for (int i = 0; i < values.length; i++) {
             values[i] = (float) (random.nextGaussian() * standardDeviation);
         }
         return scope.of(shape, values);
+    }
+
+    private static float[] values(Shape shape) {
+        if (shape.elements() > Integer.MAX_VALUE - 8) {
+            throw new ShapeException(
+                    "a parameter " + shape + " is larger than an array can be; use smaller layers");
+        }
+        return new float[(int) shape.elements()];
     }
 
     /** Uniform with bound sqrt(6 / (fanIn + fanOut)) [Glorot, Bengio 2010, eq. 16]. */

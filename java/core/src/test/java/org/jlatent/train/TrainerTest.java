@@ -40,7 +40,7 @@ final class TrainerTest {
         return new Vae(
                 new Init(scope, seed),
                 images.shape(),
-                VaeConfig.defaults().hidden(32).latent(4),
+                VaeConfig.defaults().withHidden(32).withLatent(4),
                 seed);
     }
 
@@ -126,7 +126,7 @@ final class TrainerTest {
     void betaAndFreeBitsChangeTheKl() {
         Map<Float, Double> kl = new HashMap<>();
         for (float beta : new float[] {0, 1, 20}) {
-            VaeConfig config = VaeConfig.defaults().hidden(32).latent(4).beta(beta);
+            VaeConfig config = VaeConfig.defaults().withHidden(32).withLatent(4).withBeta(beta);
             Vae vae = new Vae(new Init(scope, 1), images.shape(), config, 1);
             kl.put(
                     beta,
@@ -139,7 +139,8 @@ final class TrainerTest {
                             .get("kl"));
         }
         assertTrue(kl.get(0f) > kl.get(1f) && kl.get(1f) > kl.get(20f), kl.toString());
-        VaeConfig floor = VaeConfig.defaults().hidden(32).latent(4).beta(20).freeBits(0.5f);
+        VaeConfig floor =
+                VaeConfig.defaults().withHidden(32).withLatent(4).withBeta(20).withFreeBits(0.5f);
         Vae vae = new Vae(new Init(scope, 1), images.shape(), floor, 1);
         double held =
                 Trainer.of(vae).data(images).batchSize(64).epochs(15).train().metrics().get("kl");
@@ -240,9 +241,9 @@ final class TrainerTest {
                         new Init(scope, 1),
                         images.shape(),
                         VaeConfig.defaults()
-                                .hidden(8)
-                                .latent(2)
-                                .likelihood(Likelihoods.gaussian(0.1)),
+                                .withHidden(8)
+                                .withLatent(2)
+                                .withLikelihood(Likelihoods.gaussian(0.1)),
                         1);
         Adam adam =
                 new Adam(scope, vae.parameters(), Adam.Options.defaults().withAverageDecay(0.5f));
@@ -279,8 +280,8 @@ final class TrainerTest {
         assertMessage(
                 "beta2 must be in [0, 1), got 1.0",
                 () -> Adam.Options.defaults().withBetas(0.9f, 1));
-        assertMessage("latent must be at least 1, got 0", () -> VaeConfig.defaults().latent(0));
-        assertMessage("hidden layers", () -> VaeConfig.defaults().hidden(3, 0));
+        assertMessage("latent must be at least 1, got 0", () -> VaeConfig.defaults().withLatent(0));
+        assertMessage("hidden layers", () -> VaeConfig.defaults().withHidden(3, 0));
         assertThrows(IllegalStateException.class, () -> Trainer.of(vae(1)).train());
     }
 
