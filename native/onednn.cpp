@@ -3,6 +3,8 @@
 
 #include <omp.h>
 
+#include <algorithm>
+
 namespace jlatent {
 
 dnnl::engine& engine() {
@@ -85,7 +87,11 @@ void Prepared::run(std::initializer_list<std::pair<int, const void*>> addresses)
 
 namespace {
 
-void set_threads(int32_t threads) { omp_set_num_threads(threads < 1 ? 1 : threads); }
+// OpenMP ends the process when the system refuses it a thread.
+void set_threads(int32_t threads) {
+    const int most = std::max(omp_get_num_procs(), 64);
+    omp_set_num_threads(std::clamp(threads, 1, most));
+}
 
 #define JL_ENTRY(launcher) &Entry<&launcher>::call
 
@@ -97,7 +103,7 @@ const jl_dense table = {
     JL_ENTRY(conv),
     JL_ENTRY(conv_transpose),
     JL_ENTRY(conv_weight_gradient),
-    &pool_winners_bytes,
+    JL_ENTRY(pool_winners_bytes),
     JL_ENTRY(pool),
     JL_ENTRY(pool_backward),
     &set_threads,

@@ -83,7 +83,7 @@ jl_status matmul(const jl_matmul* shape, const void* a, const void* b, const flo
 jl_status conv(const jl_conv* shape, const void* x, const void* weight, const float* bias, void* y);
 jl_status conv_transpose(const jl_conv* shape, const void* y, const void* weight, const float* bias, void* x);
 jl_status conv_weight_gradient(const jl_conv* shape, const void* x, const void* d_y, float* d_weight);
-int64_t pool_winners_bytes(const jl_pool* shape);
+jl_status pool_winners_bytes(const jl_pool* shape, int64_t* bytes);
 jl_status pool(const jl_pool* shape, const float* x, float* y, void* winners);
 jl_status pool_backward(const jl_pool* shape, const float* d_y, const void* winners, float* d_x);
 
