@@ -2,6 +2,7 @@
 // instrumented by a sanitizer itself; see fiber.h.
 #include "emulator.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
@@ -54,7 +55,10 @@ Block::Block(dim3 index_, const LaunchConfig& config) : index(index_) {
         t.warp->lanes[t.lane] = &t;
         t.warp->all |= 1u << t.lane;
     }
-    for (Warp& w : warps) w.alive = w.all;
+    for (Warp& w : warps) {
+        w.alive = w.all;
+        turns.push_back(&w);
+    }
     if (config.shared_bytes != 0) dynamic = poisoned(config.shared_bytes);
 }
 
@@ -82,17 +86,28 @@ Order Order::from_environment() {
     return order;
 }
 
+uint64_t Order::next() {
+    random_ ^= random_ << 13;
+    random_ ^= random_ >> 7;
+    random_ ^= random_ << 17;
+    return random_ >> 32;
+}
+
+template <class T>
+void Order::shuffle(std::vector<T>& all) {
+    for (size_t i = all.size() - 1; i > 0; --i)
+        std::swap(all[i], all[static_cast<size_t>(next() * (i + 1) >> 32)]);
+}
+
 void Order::arrange(std::vector<Thread*>& round) {
-    if (kind_ == kReverse) {
-        for (size_t i = 0, j = round.size() - 1; i < j; ++i, --j) std::swap(round[i], round[j]);
-    } else if (kind_ == kShuffle) {
-        for (size_t i = round.size() - 1; i > 0; --i) {
-            random_ ^= random_ << 13;
-            random_ ^= random_ >> 7;
-            random_ ^= random_ << 17;
-            std::swap(round[i], round[static_cast<size_t>((random_ >> 32) * (i + 1) >> 32)]);
-        }
-    }
+    if (kind_ == kForward) std::reverse(round.begin(), round.end());
+    if (kind_ == kShuffle) shuffle(round);
+}
+
+void Order::let_go(Block& block) {
+    if (kind_ != kShuffle) return;
+    shuffle(block.turns);
+    for (Warp& warp : block.warps) warp.ahead = (next() & 1) != 0;
 }
 
 Launch::Launch(const LaunchConfig& config, void (*body)(void*), void* argument)
@@ -122,31 +137,32 @@ cudaError_t Launch::run() {
 }
 
 void Launch::run_blocks(const std::vector<std::unique_ptr<Block>>& blocks) {
-    ready_.clear();
+    round_.clear();
+    next_round_.clear();
     blocks_ = &blocks;
     grid_waiting_ = grid_live_ = 0;
     for (const auto& block : blocks) {
         grid_live_ += block->live;
-        for (Thread& t : block->threads) ready_.push_back(&t);
+        order_.let_go(*block);
+        for (Thread& t : block->threads) next_round_.push_back(&t);
     }
     start_.release();
     unsigned running = grid_live_;
-    std::vector<Thread*> round;
     while (running != 0 && !failed_) {
-        round.swap(ready_);
-        ready_.clear();
-        if (round.empty()) {
-            failed_ = true;
-            failure = "deadlock: " + waiting_places(blocks);
-            break;
+        if (round_.empty()) {
+            if (next_round_.empty()) {
+                failed_ = true;
+                failure = "deadlock: " + waiting_places(blocks);
+                break;
+            }
+            round_.swap(next_round_);
+            order_.arrange(round_);
         }
-        order_.arrange(round);
-        for (Thread* t : round) {
-            current = {t, t->index, t->block->index, config_.block, config_.grid, t->lane};
-            fibers_.enter(*t, first_frame);
-            if (failed_) break;
-            if (t->stack == nullptr) --running;
-        }
+        Thread& t = *round_.back();
+        round_.pop_back();
+        current = {&t, t.index, t.block->index, config_.block, config_.grid, t.lane};
+        fibers_.enter(t, first_frame);
+        if (t.stack == nullptr) --running;
     }
     end_.acquire();
     for (const auto& block : blocks)  // after a failure: threads that never ended

@@ -64,7 +64,14 @@ void Launch::thread_ends(Thread& me) {
 void Launch::wake(Thread& t) {
     const Unseen unseen;
     t.operation = Operation::kNone;
-    ready_.push_back(&t);
+    (t.warp->ahead ? round_ : next_round_).push_back(&t);
+}
+
+void Launch::wake(Block& block, Operation from) {
+    order_.let_go(block);
+    for (const Warp* warp : block.turns)
+        for (Thread* t : warp->lanes)
+            if (t != nullptr && t->operation == from) wake(*t);
 }
 
 void Launch::release_block(Block& block) {
@@ -76,15 +83,12 @@ void Launch::release_block(Block& block) {
         where = t.where;
     }
     block.waiting = 0;
-    for (Thread& t : block.threads)
-        if (t.operation == Operation::kBlock) wake(t);
+    wake(block, Operation::kBlock);
 }
 
 void Launch::release_grid() {
     grid_waiting_ = 0;
-    for (const auto& block : *blocks_)
-        for (Thread& t : block->threads)
-            if (t.operation == Operation::kGrid) wake(t);
+    for (const auto& block : *blocks_) wake(*block, Operation::kGrid);
 }
 
 namespace {

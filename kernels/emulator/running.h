@@ -17,6 +17,7 @@ struct Block;
 struct Warp {
     Thread* lanes[kWarp] = {};
     uint32_t all = 0, alive = 0, arrived = 0;
+    bool ahead = false;  // runs on as soon as it can, rather than in the next round
     Ordering ordering;
 };
 
@@ -45,6 +46,7 @@ struct Block {
     dim3 index;
     std::vector<Thread> threads;
     std::vector<Warp> warps;
+    std::vector<Warp*> turns;  // the same, in the order in which a barrier last let them go
     std::vector<Shared> shared;
     size_t shared_bytes = 0;
     void* dynamic = nullptr;
@@ -59,13 +61,19 @@ struct Block {
     static void* poisoned(size_t bytes);
 };
 
-// The order in which the threads that can run do run, round by round.
+// The order in which the threads that can run do run: round by round. When shuffled, some warps run ahead from
+// one barrier to the next while others have yet to take their first step.
 class Order {
   public:
     static Order from_environment();
-    void arrange(std::vector<Thread*>& round);
+    void arrange(std::vector<Thread*>& round);  // the last comes first
+    void let_go(Block& block);                  // of the start or a barrier: new turns, and who runs ahead
 
   private:
+    uint64_t next();
+    template <class T>
+    void shuffle(std::vector<T>& all);
+
     enum { kForward, kReverse, kShuffle } kind_ = kShuffle;
     uint64_t random_ = 1;
 };
@@ -96,6 +104,7 @@ class Launch {
     void release_block(Block& block);
     void release_grid();
     void resolve(Warp& warp, uint32_t lanes, const Thread& last);
+    void wake(Block& block, Operation from);
     void wake(Thread& t);
 
     const LaunchConfig config_;
@@ -103,7 +112,7 @@ class Launch {
     void* const argument_;
     Order order_;
     Fibers fibers_;
-    std::vector<Thread*> ready_;
+    std::vector<Thread*> round_, next_round_;
     const std::vector<std::unique_ptr<Block>>* blocks_ = nullptr;  // those that run now
     unsigned grid_live_ = 0, grid_waiting_ = 0;
     Ordering start_, end_, grid_ordering_;
