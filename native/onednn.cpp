@@ -4,6 +4,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace jlatent {
 
@@ -53,6 +54,31 @@ memory::desc stored(const memory::dims& extents, const std::vector<int>& order, 
     return memory::desc(seen_extents, type, seen_strides);
 }
 
+namespace {
+
+constexpr size_t kAlignment = 64;  // a cache line
+
+// At least so many bytes, the calling thread's until its next call: no more than its largest primitive needs,
+// however many it keeps.
+char* thread_memory(size_t bytes) {
+    struct Memory {
+        void* data = nullptr;
+        size_t bytes = 0;
+        ~Memory() { std::free(data); }
+    };
+    static thread_local Memory kept;
+    if (kept.bytes < bytes) {
+        std::free(kept.data);
+        kept.bytes = 0;
+        kept.data = std::aligned_alloc(kAlignment, bytes);
+        if (kept.data == nullptr) throw std::bad_alloc();
+        kept.bytes = bytes;
+    }
+    return static_cast<char*>(kept.data);
+}
+
+}  // namespace
+
 void Prepared::input(int argument, const memory::desc& given, const memory::desc& wanted) {
     add(argument, given, wanted, false);
 }
@@ -62,9 +88,10 @@ void Prepared::output(int argument, const memory::desc& given, const memory::des
 }
 
 void Prepared::add(int argument, const memory::desc& given, const memory::desc& wanted, bool output) {
-    Operand operand = {memory(given, engine(), nullptr), memory(), dnnl::reorder(), output};
+    Operand operand = {memory(given, engine(), nullptr), memory(), inner_bytes_, dnnl::reorder(), output};
     if (given != wanted) {
-        operand.inner = memory(wanted, engine());
+        operand.inner = memory(wanted, engine(), nullptr);
+        inner_bytes_ += (wanted.get_size() + kAlignment - 1) / kAlignment * kAlignment;
         operand.reorder = output ? dnnl::reorder(operand.inner, operand.given)
                                  : dnnl::reorder(operand.given, operand.inner);
     }
@@ -76,6 +103,11 @@ void Prepared::run(std::initializer_list<std::pair<int, const void*>> addresses)
     for (const auto& [argument, address] : addresses) {
         const auto found = operands_.find(argument);
         if (found != operands_.end()) found->second.given.set_data_handle(const_cast<void*>(address));
+    }
+    if (inner_bytes_ != 0) {
+        char* inner = thread_memory(inner_bytes_);
+        for (auto& [argument, operand] : operands_)
+            if (operand.inner) operand.inner.set_data_handle(inner + operand.offset);
     }
     for (auto& [argument, operand] : operands_)
         if (operand.inner && !operand.output) operand.reorder.execute(stream_, operand.given, operand.inner);

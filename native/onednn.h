@@ -27,7 +27,7 @@ memory::data_type data_type(int64_t dtype);
 memory::desc stored(const memory::dims& extents, const std::vector<int>& order, memory::data_type type);
 
 // A primitive with its arguments: create once, then run with other addresses. Operands that the primitive
-// wants in a layout of its own are reordered in and out.
+// wants in a layout of its own are reordered in and out, through memory that all primitives of a thread share.
 class Prepared {
   public:
     Prepared() : stream_(engine()) {}
@@ -44,7 +44,8 @@ class Prepared {
   private:
     struct Operand {
         memory given;
-        memory inner;  // empty: the primitive takes `given` itself
+        memory inner;   // empty: the primitive takes `given` itself
+        size_t offset;  // of `inner` in the thread's memory
         dnnl::reorder reorder;
         bool output;
     };
@@ -54,6 +55,7 @@ class Prepared {
     dnnl::primitive primitive_;
     std::unordered_map<int, Operand> operands_;
     std::unordered_map<int, memory> arguments_;
+    size_t inner_bytes_ = 0;
 };
 
 constexpr size_t kMostPrepared = 1024;  // shapes a thread keeps; more than any model has
