@@ -6,6 +6,7 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AbstractTensor;
 import org.bytedeco.pytorch.BoolOptional;
 import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
 import org.jlatent.Device;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
@@ -205,41 +206,78 @@ final class Comparison implements AutoCloseable {
             failures.add(place + " is " + shape + ", libtorch's " + Arrays.toString(wanted));
             return false;
         }
-        DoubleBuffer reference = theirs.contiguous().createBuffer();
-        float[] values = ours.toFloatArray();
-        double scale = Math.max(SMALLEST, cancelling);
-        for (int i = 0; i < values.length; i++) {
-            double wide = Math.abs(reference.get(i));
-            scale = Double.isFinite(wide) ? Math.max(scale, wide) : scale;
-        }
-        double allowed = ERRORS * EPSILON * Math.sqrt(Math.max(1.0, (double) terms)) * scale;
-        double largest = 0;
-        int worst = -1;
-        for (int i = 0; i < values.length; i++) {
-            // Infinities that agree have no difference; a NaN agrees with nothing.
-            double error =
-                    values[i] == reference.get(i) ? 0 : Math.abs(values[i] - reference.get(i));
-            if (!(error <= largest)) {
-                largest = error;
-                worst = i;
-            }
-        }
+        Difference d = Difference.of(ours, theirs, terms, cancelling);
         Result result = results.get(operation);
-        result.largestError = Math.max(result.largestError, largest / scale);
-        result.ofAllowed = Math.max(result.ofAllowed, largest / allowed);
-        if (!(largest <= allowed)) {
-            failures.add(
-                    String.format(
-                            "%s at %s of %s: jlatent %.9g, libtorch %.9g; %.1e is allowed between"
-                                    + " them",
-                            place,
-                            index(shape, worst),
-                            shape,
-                            values[worst],
-                            reference.get(worst),
-                            allowed));
+        result.largestError = Math.max(result.largestError, d.largest / d.scale);
+        result.ofAllowed = Math.max(result.ofAllowed, d.largest / d.allowed);
+        if (!d.fits()) {
+            failures.add(place + d);
         }
         return true;
+    }
+
+    /**
+     * That a benchmark's peer computes the same, in f32.
+     *
+     * @throws IllegalStateException if not
+     */
+    static void require(String what, long terms, Tensor ours, org.bytedeco.pytorch.Tensor theirs) {
+        Difference d =
+                Difference.of(
+                        ours, theirs.detach().to(torch.ScalarType.Double).contiguous(), terms, 0);
+        if (!d.fits()) {
+            throw new IllegalStateException(what + d);
+        }
+    }
+
+    /** Where two tensors of the same shape are furthest apart. */
+    private record Difference(
+            Shape shape,
+            int worst,
+            float ours,
+            double theirs,
+            double largest,
+            double scale,
+            double allowed) {
+
+        static Difference of(
+                Tensor ours, org.bytedeco.pytorch.Tensor theirs, long terms, double cancelling) {
+            DoubleBuffer reference = theirs.contiguous().createBuffer();
+            float[] values = ours.toFloatArray();
+            double scale = Math.max(SMALLEST, cancelling);
+            double largest = 0;
+            int worst = 0;
+            for (int i = 0; i < values.length; i++) {
+                double wide = reference.get(i);
+                scale = Double.isFinite(wide) ? Math.max(scale, Math.abs(wide)) : scale;
+                // Infinities that agree have no difference; a NaN agrees with nothing.
+                double error = values[i] == wide ? 0 : Math.abs(values[i] - wide);
+                if (!(error <= largest)) {
+                    largest = error;
+                    worst = i;
+                }
+            }
+            double allowed = ERRORS * EPSILON * Math.sqrt(Math.max(1.0, (double) terms)) * scale;
+            return new Difference(
+                    ours.shape(),
+                    worst,
+                    values[worst],
+                    reference.get(worst),
+                    largest,
+                    scale,
+                    allowed);
+        }
+
+        boolean fits() {
+            return largest <= allowed;
+        }
+
+        @Override
+        public String toString() {
+            return String.format(
+                    " at %s of %s: jlatent %.9g, libtorch %.9g; %.1e is allowed between them",
+                    index(shape, worst), shape, ours, theirs, allowed);
+        }
     }
 
     private static String index(Shape shape, int flat) {
