@@ -14,7 +14,16 @@ final class Fuzz {
     };
 
     private static final int[] EXTREME = {
-        0, -1, Integer.MIN_VALUE, Integer.MAX_VALUE, Integer.MAX_VALUE - 1, 1 << 30, 1 << 16, 255
+        0,
+        -1,
+        Integer.MIN_VALUE,
+        Integer.MAX_VALUE,
+        Integer.MAX_VALUE - 1,
+        1 << 30,
+        1 << 16,
+        32767,
+        1 << 12,
+        255
     };
 
     private static final float[] SPECIAL = {
@@ -132,9 +141,11 @@ final class Fuzz {
         return chance(0.5) ? null : tensor(extents);
     }
 
-    /** Mostly f32 of this shape; an operation may write to it. */
+    /** Mostly f32 of this shape; an operation may write to it, and it is no other operand. */
     Tensor target(long... extents) {
-        return anyTensor(bent(extents));
+        Tensor target = fresh(bent(extents));
+        made.remove(target);
+        return target;
     }
 
     /** Mostly i32, and mostly codes of a table of so many rows. */
@@ -169,6 +180,10 @@ final class Fuzz {
                 }
             }
         }
+        return fresh(shape);
+    }
+
+    private Tensor fresh(Shape shape) {
         int kind = below(60);
         Tensor tensor =
                 switch (kind) {
