@@ -3,6 +3,7 @@ package org.jlatent;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 
@@ -116,8 +117,8 @@ final class Fuzz {
                 }
                 case 2 -> bent[below(bent.length)]++;
                 case 3 -> bent[below(bent.length)] = 0;
-                case 4 -> bent = java.util.Arrays.copyOf(bent, bent.length + 1);
-                default -> bent = java.util.Arrays.copyOf(bent, bent.length - 1);
+                case 4 -> bent = Arrays.copyOf(bent, bent.length + 1);
+                default -> bent = Arrays.copyOf(bent, bent.length - 1);
             }
         }
         return Shape.of(bent);
@@ -252,8 +253,7 @@ final class Fuzz {
     /** Fails if an operand that should have stayed as it was did not. */
     void checkOperands() {
         for (Operand o : operands) {
-            if (current(o.tensor)
-                    && !java.util.Arrays.equals(o.before, OpsFuzzTest.words(o.tensor))) {
+            if (current(o.tensor) && !Arrays.equals(o.before, OpsFuzzTest.words(o.tensor))) {
                 throw new AssertionError("an operand " + o.tensor.shape() + " was written to");
             }
         }

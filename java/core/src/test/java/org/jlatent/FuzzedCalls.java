@@ -250,7 +250,7 @@ final class FuzzedCalls {
             return made(y, shape);
         }
         NormOps.Running running =
-                kind == NormOps.Kind.BATCH && f.chance(0.5) || f.chance(0.02)
+                (kind == NormOps.Kind.BATCH && f.chance(0.5)) || f.chance(0.02)
                         ? new NormOps.Running(
                                 f.target(channels), f.target(channels), f.setting(0, 1))
                         : null;
