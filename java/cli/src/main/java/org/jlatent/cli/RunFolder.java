@@ -120,7 +120,12 @@ record RunFolder(Path path, Config config) {
         }
         try {
             Config config = JSON.readValue(file.toFile(), Config.class);
-            if (config.model == null || config.settings == null) {
+            if (config == null
+                    || config.model == null
+                    || config.data == null
+                    || config.device == null
+                    || config.settings == null
+                    || config.settings.containsValue(null)) {
                 throw new JlatentException(file + " does not describe a model");
             }
             config.image();

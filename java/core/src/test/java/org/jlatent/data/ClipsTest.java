@@ -101,7 +101,7 @@ final class ClipsTest {
         fails(Made.wav16(), "c.zip!x.wav", "no samples");
         // Frames of no bytes, or of more than a buffer: reading them would never end.
         fails(Made.wav(PCM, 16, 0, 8000, new byte[4]), "c.zip!x.wav");
-        fails(Made.wav(PCM, 32, 40_000, 8000, new byte[4]), "c.zip!x.wav", "40000 channels");
+        fails(Made.wav(PCM, 8, 20_000, 8000, new byte[4]), "c.zip!x.wav", "20000 channels");
         Made.fails(
                 () -> Clips.decode("x.wav", Made.wav(PCM, 8, 2, 8000, new byte[2]), 1 << 30),
                 "x.wav",
