@@ -3,6 +3,7 @@ package org.jlatent;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 
@@ -14,7 +15,16 @@ final class Fuzz {
     };
 
     private static final int[] EXTREME = {
-        0, -1, Integer.MIN_VALUE, Integer.MAX_VALUE, Integer.MAX_VALUE - 1, 1 << 30, 1 << 16, 255
+        0,
+        -1,
+        Integer.MIN_VALUE,
+        Integer.MAX_VALUE,
+        Integer.MAX_VALUE - 1,
+        1 << 30,
+        1 << 16,
+        32767,
+        1 << 12,
+        255
     };
 
     private static final float[] SPECIAL = {
@@ -107,8 +117,8 @@ final class Fuzz {
                 }
                 case 2 -> bent[below(bent.length)]++;
                 case 3 -> bent[below(bent.length)] = 0;
-                case 4 -> bent = java.util.Arrays.copyOf(bent, bent.length + 1);
-                default -> bent = java.util.Arrays.copyOf(bent, bent.length - 1);
+                case 4 -> bent = Arrays.copyOf(bent, bent.length + 1);
+                default -> bent = Arrays.copyOf(bent, bent.length - 1);
             }
         }
         return Shape.of(bent);
@@ -132,9 +142,11 @@ final class Fuzz {
         return chance(0.5) ? null : tensor(extents);
     }
 
-    /** Mostly f32 of this shape; an operation may write to it. */
+    /** Mostly f32 of this shape; an operation may write to it, and it is no other operand. */
     Tensor target(long... extents) {
-        return anyTensor(bent(extents));
+        Tensor target = fresh(bent(extents));
+        made.remove(target);
+        return target;
     }
 
     /** Mostly i32, and mostly codes of a table of so many rows. */
@@ -169,6 +181,10 @@ final class Fuzz {
                 }
             }
         }
+        return fresh(shape);
+    }
+
+    private Tensor fresh(Shape shape) {
         int kind = below(60);
         Tensor tensor =
                 switch (kind) {
@@ -237,8 +253,7 @@ final class Fuzz {
     /** Fails if an operand that should have stayed as it was did not. */
     void checkOperands() {
         for (Operand o : operands) {
-            if (current(o.tensor)
-                    && !java.util.Arrays.equals(o.before, OpsFuzzTest.words(o.tensor))) {
+            if (current(o.tensor) && !Arrays.equals(o.before, OpsFuzzTest.words(o.tensor))) {
                 throw new AssertionError("an operand " + o.tensor.shape() + " was written to");
             }
         }

@@ -122,11 +122,17 @@ record RunFolder(Path path, Config config) {
         }
         try {
             Config config = JSON.readValue(file.toFile(), Config.class);
-            if (config.model == null || config.settings == null) {
+            if (config == null
+                    || config.model == null
+                    || config.settings == null
+                    || config.settings.containsValue(null)) {
                 throw new JlatentException(file + " does not describe a model");
             }
             config.image();
             Recipes.of(config.model);
+            if (config.data == null || config.device == null) {
+                throw new JlatentException(file + " names no data or no device");
+            }
             return new RunFolder(path, config);
         } catch (IllegalArgumentException e) {
             throw new JlatentException(file + " does not describe a model: " + e.getMessage());

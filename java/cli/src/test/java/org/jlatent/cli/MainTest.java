@@ -328,6 +328,14 @@ final class MainTest {
                 run.resolve("config.json"),
                 "{\"model\":\"gan\",\"height\":1,\"width\":1,\"channels\":1,\"settings\":{}}");
         fails(List.of("sample", run), "unknown model 'gan'");
+        for (String nothing : List.of("null", config.replace("\"8\"", "null"))) {
+            Files.writeString(run.resolve("config.json"), nothing);
+            fails(List.of("sample", run), "does not describe a model");
+        }
+        Files.writeString(
+                run.resolve("config.json"),
+                config.replaceAll("\"device\" : \"\\w+\"", "\"device\" : null"));
+        fails(List.of("sample", run), "names no data or no device");
         Files.delete(model);
         Files.writeString(run.resolve("config.json"), config);
         fails(List.of("sample", run), "holds no model.safetensors", "--resume");

@@ -1,9 +1,9 @@
 package org.jlatent.nn;
 
 import java.util.SplittableRandom;
+import org.jlatent.JlatentException;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
-import org.jlatent.ShapeException;
 import org.jlatent.Tensor;
 
 /**
@@ -28,38 +28,35 @@ public final class Init {
         return scope;
     }
 
-    /**
-     * Uniform in [-bound, bound).
-     *
-     * @throws ShapeException if the shape has more elements than an array can
-     */
+    /** Room for the values, unless so many can only be a mistake. */
+    private static float[] room(Shape shape) {
+        long most = Math.min(Integer.MAX_VALUE - 8, Runtime.getRuntime().maxMemory() / 8);
+        if (shape.elements() > most) {
+            throw new JlatentException(
+                    "a parameter "
+                            + shape
+                            + " does not fit into memory: make the model smaller, or give Java"
+                            + " more (such as JAVA_TOOL_OPTIONS=-Xmx8g)");
+        }
+        return new float[(int) shape.elements()];
+    }
+
+    /** Uniform in [-bound, bound). */
     public Tensor uniform(Shape shape, double bound) {
-        float[] values = values(shape);
+        float[] values = room(shape);
         for (int i = 0; i < values.length; i++) {
             values[i] = (float) ((2.0 * random.nextDouble() - 1.0) * bound);
         }
         return scope.of(shape, values);
     }
 
-    /**
-     * Normal with mean 0.
-     *
-     * @throws ShapeException if the shape has more elements than an array can
-     */
+    /** Normal with mean 0. */
     public Tensor normal(Shape shape, double standardDeviation) {
-        float[] values = values(shape);
+        float[] values = room(shape);
         for (int i = 0; i < values.length; i++) {
             values[i] = (float) (random.nextGaussian() * standardDeviation);
         }
         return scope.of(shape, values);
-    }
-
-    private static float[] values(Shape shape) {
-        if (shape.elements() > Integer.MAX_VALUE - 8) {
-            throw new ShapeException(
-                    "a parameter " + shape + " is larger than an array can be; use smaller layers");
-        }
-        return new float[(int) shape.elements()];
     }
 
     /** Uniform with bound sqrt(6 / (fanIn + fanOut)) [Glorot, Bengio 2010, eq. 16]. */

@@ -102,5 +102,12 @@ final class ClipsTest {
         fails(Made.wav(ADPCM, 4, 1, 8000, new byte[4]), "c.zip!x.wav", "PCM");
         fails(Made.wav(PCM, 12, 1, 8000, new byte[4]), "c.zip!x.wav", "PCM");
         fails(Made.wav16(), "c.zip!x.wav", "no samples");
+        // Frames of no bytes, or of more than a buffer: reading them would never end.
+        fails(Made.wav(PCM, 16, 0, 8000, new byte[4]), "c.zip!x.wav");
+        fails(Made.wav(PCM, 8, 20_000, 8000, new byte[4]), "c.zip!x.wav", "20000 channels");
+        Made.fails(
+                () -> Clips.decode("x.wav", Made.wav(PCM, 8, 2, 8000, new byte[2]), 1 << 30),
+                "x.wav",
+                "too large");
     }
 }
