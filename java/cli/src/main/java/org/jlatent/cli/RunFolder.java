@@ -127,6 +127,9 @@ record RunFolder(Path path, Config config) {
             }
             config.image();
             Recipes.of(config.model);
+            if (config.data == null || config.device == null) {
+                throw new JlatentException(file + " names no data or device");
+            }
             return new RunFolder(path, config);
         } catch (IllegalArgumentException e) {
             throw new JlatentException(file + " does not describe a model: " + e.getMessage());

@@ -328,6 +328,16 @@ final class MainTest {
                 run.resolve("config.json"),
                 "{\"model\":\"gan\",\"height\":1,\"width\":1,\"channels\":1,\"settings\":{}}");
         fails(List.of("sample", run), "unknown model 'gan'");
+        Files.writeString(
+                run.resolve("config.json"),
+                config.replace("\"latent\" : \"2\"", "\"latent\" : null"));
+        fails(List.of("sample", run), "setting latent has no value");
+        Files.writeString(run.resolve("config.json"), config.replace("\"device\"", "\"kind\""));
+        fails(List.of("sample", run), "config.json");
+        Files.writeString(
+                run.resolve("config.json"),
+                "{\"model\":\"vae\",\"height\":1,\"width\":1,\"channels\":1,\"settings\":{}}");
+        fails(List.of("sample", run), "names no data or device");
         Files.delete(model);
         Files.writeString(run.resolve("config.json"), config);
         fails(List.of("sample", run), "holds no model.safetensors", "--resume");
