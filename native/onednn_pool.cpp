@@ -68,9 +68,12 @@ jl_status check(const jl_pool& s) {
 
 }  // namespace
 
-int64_t pool_winners_bytes(const jl_pool* shape) {
-    if (shape->average || shape->batch == 0 || check(*shape) != JL_OK) return 0;
-    return static_cast<int64_t>(describe(*shape, true).workspace_desc().get_size());
+jl_status pool_winners_bytes(const jl_pool* shape, int64_t* bytes) {
+    *bytes = 0;
+    if (const jl_status status = check(*shape)) return status;
+    if (shape->average || shape->batch == 0) return JL_OK;
+    *bytes = static_cast<int64_t>(describe(*shape, true).workspace_desc().get_size());
+    return JL_OK;
 }
 
 jl_status pool(const jl_pool* shape, const float* x, float* y, void* winners) {

@@ -15,6 +15,12 @@ const jl_pool kCases[] = {
     {1, 1, 31, 17, 1, 4, 1, 3, 0, 2, 0, 1, 0}, {2, 5, 5, 33, 5, 5, 1, 1, 0, 0, 0, 0, 0},
 };
 
+int64_t winners_bytes(const jl_pool& s) {
+    int64_t bytes = -1;
+    EXPECT_EQ(jl_open_dense()->pool_winners_bytes(&s, &bytes), JL_OK) << jl_open_dense()->last_error();
+    return bytes;
+}
+
 class Pool : public testing::TestWithParam<std::tuple<jl_pool, bool, bool>> {};
 
 TEST_P(Pool, EqualsTheReference) {
@@ -31,7 +37,7 @@ TEST_P(Pool, EqualsTheReference) {
     const auto d_y = random_floats(static_cast<size_t>(y_count), 2);
 
     Output y(JL_F32, y_count), plain(JL_F32, y_count), d_x(JL_F32, x_count);
-    std::vector<char> winners(static_cast<size_t>(jl_open_dense()->pool_winners_bytes(&s)) + 1, '\x55');
+    std::vector<char> winners(static_cast<size_t>(winners_bytes(s)) + 1, '\x55');
     EXPECT_EQ(winners.size() == 1, s.average != 0);
     const auto floats = [](Output& o) { return static_cast<float*>(o.data()); };
     ASSERT_EQ(jl_open_dense()->pool(&s, x.data(), floats(y), winners.data()), JL_OK)
@@ -87,7 +93,9 @@ TEST(PoolArguments, BadOnesAreNamed) {
     const auto message = [&](const jl_pool& s) {
         EXPECT_EQ(jl_open_dense()->pool(&s, memory, memory, nullptr), JL_BAD_ARGUMENT);
         EXPECT_EQ(jl_open_dense()->pool_backward(&s, memory, memory, memory), JL_BAD_ARGUMENT);
-        EXPECT_EQ(jl_open_dense()->pool_winners_bytes(&s), 0);
+        int64_t bytes = 1;
+        EXPECT_EQ(jl_open_dense()->pool_winners_bytes(&s, &bytes), JL_BAD_ARGUMENT);
+        EXPECT_EQ(bytes, 0);
         return std::string(jl_open_dense()->last_error());
     };
     EXPECT_NE(message({1, 4, 4, 1, 5, 2, 1, 1, 0, 0, 0, 0, 0}).find("larger than the padded image"),

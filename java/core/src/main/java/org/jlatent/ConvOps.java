@@ -18,6 +18,8 @@ import org.jlatent.spi.Dense.ConvShape;
 public final class ConvOps {
     private ConvOps() {}
 
+    private static final long MOST = 1L << 60; // above any extent
+
     /**
      * How the kernel goes over the image.
      *
@@ -99,8 +101,11 @@ public final class ConvOps {
         }
 
         private static long extent(long size, long padding, long kernel, int dilation, int stride) {
-            long window = Math.addExact(Math.multiplyExact(kernel - 1, (long) dilation), 1);
-            return Math.floorDiv(Math.subtractExact(size + padding, window), (long) stride) + 1;
+            if (kernel - 1 > MOST / dilation) {
+                return 0;
+            }
+            long window = (kernel - 1) * dilation + 1;
+            return Math.floorDiv(size - window + padding, (long) stride) + 1;
         }
 
         private ConvShape shape(Shape x, Shape weight, int activation, int dtype) {

@@ -2,6 +2,7 @@ package org.jlatent;
 
 import static org.jlatent.Checks.address;
 import static org.jlatent.Checks.floats;
+import static org.jlatent.Checks.integers;
 import static org.jlatent.Checks.require;
 
 import org.jlatent.spi.Dense.PoolShape;
@@ -108,6 +109,7 @@ public final class PoolOps {
                 throw new IllegalArgumentException("pool backward: a maximum needs its winners");
             }
             require("pool backward", "winners", winners, Shape.of(words));
+            integers("pool backward", "winners", scope, winners);
         }
         Tensor dx = scope.empty(xShape);
         scope.device()

@@ -6,6 +6,7 @@ import java.util.Locale;
 import org.jlatent.Device;
 import org.jlatent.Scope;
 import org.jlatent.data.ImageSet;
+import org.jlatent.data.ImageShape;
 import org.jlatent.models.Vae;
 import org.jlatent.models.VaeConfig;
 import org.jlatent.nn.Init;
@@ -26,18 +27,8 @@ final class OwnData {
         }
 
         @Override
-        public int height() {
-            return side;
-        }
-
-        @Override
-        public int width() {
-            return side;
-        }
-
-        @Override
-        public int channels() {
-            return 1;
+        public ImageShape shape() {
+            return new ImageShape(side, side, 1);
         }
 
         @Override

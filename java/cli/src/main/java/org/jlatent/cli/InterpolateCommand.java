@@ -12,13 +12,7 @@ import picocli.CommandLine.Option;
         name = "interpolate",
         description =
                 "Shows what the model puts between pairs of test images, code by code, in one PNG.")
-final class InterpolateCommand extends RunCommand {
-    @Option(
-            names = "--data",
-            paramLabel = "NAME|PATH",
-            description = "other images than those it was trained on")
-    String data;
-
+final class InterpolateCommand extends PictureCommand {
     @Option(
             names = "--count",
             paramLabel = "N",
@@ -32,12 +26,6 @@ final class InterpolateCommand extends RunCommand {
             description = "codes from one image to the other, both included (default: 9)")
     int steps;
 
-    @Option(
-            names = "--out",
-            paramLabel = "FILE",
-            description = "the PNG (default: interpolations.png in the run folder)")
-    Path out;
-
     @Override
     Results use(RunFolder run, LatentModel model) {
         ImageSet images = testImages(run, data);
@@ -48,7 +36,7 @@ final class InterpolateCommand extends RunCommand {
         int rows = count == null ? Math.min(8, images.size() - 1) : count;
         require("--count", rows, 1, Math.min(1000, images.size() - 1));
         require("--steps", steps, 2, 100);
-        Path file = out == null ? run.path().resolve("interpolations.png") : out;
+        Path file = file(run, "interpolations.png");
         Pictures.interpolations(model, images, rows, steps, file);
         return new Results().put("count", rows).put("file", file.toString());
     }

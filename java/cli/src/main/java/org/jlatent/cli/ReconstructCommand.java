@@ -11,21 +11,9 @@ import picocli.CommandLine.Option;
         name = "reconstruct",
         description =
                 "Shows test images and, below each, what the model makes of them, in one PNG.")
-final class ReconstructCommand extends RunCommand {
-    @Option(
-            names = "--data",
-            paramLabel = "NAME|PATH",
-            description = "other images than those it was trained on")
-    String data;
-
+final class ReconstructCommand extends PictureCommand {
     @Option(names = "--count", paramLabel = "N", description = "images (default: at most 32)")
     Integer count;
-
-    @Option(
-            names = "--out",
-            paramLabel = "FILE",
-            description = "the PNG (default: reconstructions.png in the run folder)")
-    Path out;
 
     @Option(
             names = "--seed",
@@ -39,7 +27,7 @@ final class ReconstructCommand extends RunCommand {
         ImageSet images = testImages(run, data);
         int shown = count == null ? Math.min(32, images.size()) : count;
         require("--count", shown, 1, Math.min(10_000, images.size()));
-        Path file = out == null ? run.path().resolve("reconstructions.png") : out;
+        Path file = file(run, "reconstructions.png");
         Pictures.reconstructions(model, images, shown, seed, file);
         return new Results().put("count", shown).put("file", file.toString());
     }

@@ -217,14 +217,15 @@ public final class Datasets {
                             + ", not [images, height, width] or [images, height, width, channels]");
         }
         int channels = shape.length == 3 ? 1 : shape[3];
-        int dims = shape[1] * shape[2] * channels;
+        ImageShape image = new ImageShape(shape[1], shape[2], channels);
+        int dims = image.values();
         if (array.type() == Npy.Type.I4) {
             throw new DataException(file + " holds images of i4; save them as u1 or f4");
         }
         if (array.type() == Npy.Type.U1) {
             byte[] pixels = new byte[array.size()];
             array.data().get(0, pixels);
-            return StoredImages.ofBytes(name, shape[0], shape[1], shape[2], channels, pixels, null);
+            return StoredImages.ofBytes(name, shape[0], image, pixels, null);
         }
         Object[] rows = new Object[shape[0]];
         for (int i = 0; i < rows.length; i++) {
@@ -238,7 +239,7 @@ public final class Datasets {
             }
             rows[i] = row;
         }
-        return new StoredImages(name, shape[1], shape[2], channels, rows, null);
+        return new StoredImages(name, image, rows, null);
     }
 
     private static Splits lastTenth(Path file, StoredImages all) {

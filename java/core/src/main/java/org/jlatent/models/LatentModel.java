@@ -1,5 +1,6 @@
 package org.jlatent.models;
 
+import org.jlatent.Random;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tape;
@@ -10,15 +11,43 @@ import org.jlatent.nn.Likelihood;
 
 /** A model that gives each image a code of a few numbers, and an image back for a code. */
 public abstract class LatentModel extends Model {
+    private final ImageShape image;
+    private final int latent;
+    private final Likelihood likelihood;
+    private final Random random;
+
+    /**
+     * @param image what it takes
+     * @param latent numbers in a code
+     * @param likelihood what the decoder's output means
+     * @param random the noise it draws
+     */
+    protected LatentModel(ImageShape image, int latent, Likelihood likelihood, Random random) {
+        this.image = image;
+        this.latent = latent;
+        this.likelihood = likelihood;
+        this.random = random;
+    }
 
     /** The images that the model takes. */
-    public abstract ImageShape image();
+    public final ImageShape image() {
+        return image;
+    }
 
     /** Numbers in a code. */
-    public abstract int latent();
+    public final int latent() {
+        return latent;
+    }
 
     /** What the decoder's output means. */
-    public abstract Likelihood likelihood();
+    public final Likelihood likelihood() {
+        return likelihood;
+    }
+
+    @Override
+    public final Random random() {
+        return random;
+    }
 
     /**
      * What training shows the encoder of images: the images, but for a denoising model.

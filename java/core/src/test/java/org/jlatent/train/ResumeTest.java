@@ -125,7 +125,6 @@ final class ResumeTest {
                 .data(images)
                 .augmentation(AUGMENTATION)
                 .validation(validation)
-                .augmentation(new Augmentation(true, 1, false, true))
                 .batchSize(32)
                 .steps(steps)
                 .seed(5)

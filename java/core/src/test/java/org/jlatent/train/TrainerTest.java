@@ -18,6 +18,7 @@ import org.jlatent.Tensor;
 import org.jlatent.data.Binarize;
 import org.jlatent.data.DataOptions;
 import org.jlatent.data.ImageSet;
+import org.jlatent.data.ImageShape;
 import org.jlatent.data.Splits;
 import org.jlatent.data.Sprites;
 import org.jlatent.models.Vae;
@@ -224,18 +225,8 @@ final class TrainerTest {
         }
 
         @Override
-        public int height() {
-            return images.height();
-        }
-
-        @Override
-        public int width() {
-            return images.width();
-        }
-
-        @Override
-        public int channels() {
-            return images.channels();
+        public ImageShape shape() {
+            return images.shape();
         }
 
         @Override
