@@ -131,7 +131,7 @@ record RunFolder(Path path, Config config) {
             config.image();
             Recipes.of(config.model);
             if (config.data == null || config.device == null) {
-                throw new JlatentException(file + " names no data or no device");
+                throw new JlatentException(file + " names no data or device");
             }
             return new RunFolder(path, config);
         } catch (IllegalArgumentException e) {

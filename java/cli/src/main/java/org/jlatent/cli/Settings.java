@@ -50,6 +50,9 @@ final class Settings {
                                         + "'; there are: "
                                         + String.join(", ", keys.keySet()));
                     }
+                    if (value == null) {
+                        throw new JlatentException("setting " + name + " has no value");
+                    }
                     parse(key, value);
                     values.put(name, value);
                 });

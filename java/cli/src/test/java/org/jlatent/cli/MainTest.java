@@ -335,7 +335,17 @@ final class MainTest {
         Files.writeString(
                 run.resolve("config.json"),
                 config.replaceAll("\"device\" : \"\\w+\"", "\"device\" : null"));
-        fails(List.of("sample", run), "names no data or no device");
+        fails(List.of("sample", run), "names no data or device");
+        Files.writeString(
+                run.resolve("config.json"),
+                config.replace("\"latent\" : \"2\"", "\"latent\" : null"));
+        fails(List.of("sample", run), "setting latent has no value");
+        Files.writeString(run.resolve("config.json"), config.replace("\"device\"", "\"kind\""));
+        fails(List.of("sample", run), "config.json");
+        Files.writeString(
+                run.resolve("config.json"),
+                "{\"model\":\"vae\",\"height\":1,\"width\":1,\"channels\":1,\"settings\":{}}");
+        fails(List.of("sample", run), "names no data or device");
         Files.delete(model);
         Files.writeString(run.resolve("config.json"), config);
         fails(List.of("sample", run), "holds no model.safetensors", "--resume");

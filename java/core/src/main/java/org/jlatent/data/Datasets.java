@@ -3,6 +3,7 @@ package org.jlatent.data;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
@@ -212,7 +213,7 @@ public final class Datasets {
             throw new DataException(
                     file
                             + " holds no images: its shape is "
-                            + java.util.Arrays.toString(shape)
+                            + Arrays.toString(shape)
                             + ", not [images, height, width] or [images, height, width, channels]");
         }
         int channels = shape.length == 3 ? 1 : shape[3];

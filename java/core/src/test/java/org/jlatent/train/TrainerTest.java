@@ -11,11 +11,15 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.jlatent.Device;
 import org.jlatent.Scope;
 import org.jlatent.Tensor;
+import org.jlatent.data.Binarize;
+import org.jlatent.data.DataOptions;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.ImageShape;
+import org.jlatent.data.Splits;
 import org.jlatent.data.Sprites;
 import org.jlatent.models.Vae;
 import org.jlatent.models.VaeConfig;
@@ -54,6 +58,27 @@ final class TrainerTest {
         Vae vae = vae(seed);
         Trainer.of(vae).data(images).batchSize(64).steps(20).seed(seed).train();
         return weights(vae);
+    }
+
+    /** A set that was opened with random changes is not trained on without them. */
+    @Test
+    void aDataSetsRandomChangesAreTakenOver() {
+        DataOptions options = DataOptions.defaults().withFlip(true).withBinarize(Binarize.DYNAMIC);
+        Splits splits =
+                new Splits(images, Optional.empty(), images.range(0, 1), options.augmentation());
+        Vae vae = vae(1);
+        Trainer.of(vae).data(splits).batchSize(64).steps(20).seed(1).train();
+        Vae same = vae(1);
+        Trainer.of(same)
+                .data(images)
+                .augmentation(options.augmentation())
+                .batchSize(64)
+                .steps(20)
+                .seed(1)
+                .train();
+        float[] weights = weights(vae).get("encoder.0.weight");
+        assertArrayEquals(weights(same).get("encoder.0.weight"), weights);
+        assertFalse(Arrays.equals(trained(1).get("encoder.0.weight"), weights));
     }
 
     @Test
