@@ -412,6 +412,10 @@ TEST(Gaussian, BadArgumentsAreNamed) {
     EXPECT_BAD_ARGUMENT(forward(s, state.data(), w.get()), "samples >= 1");
     s = good, s.row_stride = 3;
     EXPECT_BAD_ARGUMENT(forward(s, state.data(), w.get()), "row_stride 3");
+    s = good, s.row_stride = int64_t{1} << 62;
+    EXPECT_BAD_ARGUMENT(forward(s, state.data(), w.get()), "2^38");
+    s = good, s.samples = int64_t{1} << 62;
+    EXPECT_BAD_ARGUMENT(forward(s, state.data(), w.get()), "2^38");
     s = good, s.log_var_min = 2.0f;
     EXPECT_BAD_ARGUMENT(forward(s, state.data(), w.get()), "log_var_min 2");
     s = good, s.free_bits = -1.0f;

@@ -369,6 +369,10 @@ TEST(Norm, BadArgumentsAreNamed) {
     EXPECT_BAD_ARGUMENT(forward(s), "got 2, 3, 2 and 0");
     s = good, s.groups = s.channels = int64_t{1} << 16;
     EXPECT_BAD_ARGUMENT(forward(s), "65536 x 65536");
+    s = good, s.outer = s.spatial = int64_t{1} << 32;
+    EXPECT_BAD_ARGUMENT(forward(s), "4294967296 x 4294967296 x 2 x 2");
+    s = good, s.outer = 0, s.spatial = int64_t{1} << 62;
+    EXPECT_BAD_ARGUMENT(forward(s), "2^38");
     for (const float epsilon :
          {0.0f, -1.0f, std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
         s = good, s.epsilon = epsilon;
