@@ -165,6 +165,11 @@ final class Fuzz {
         return tensor;
     }
 
+    /** One i32 that an operation may write to. */
+    Tensor counter() {
+        return here.ofInts(Shape.of(1), 0);
+    }
+
     /** Any shape in a type that products take. */
     Tensor stored(DType dtype, long... extents) {
         Tensor plain = tensor(extents);

@@ -355,7 +355,7 @@ final class FuzzedCalls {
         long[] expected = Arrays.copyOf(shape.toArray(), shape.rank() + 1);
         expected[shape.rank()] = dims;
         if (f.chance(0.5)) {
-            Tensor counter = f.chance(0.3) ? f.codes(Shape.of(1), 1) : null;
+            Tensor counter = f.chance(0.3) ? f.counter() : null;
             Tensor table = f.tensor(rows, dims);
             Tensor y = EmbeddingOps.forward(f.scope(), table, codes, counter);
             expected[shape.rank()] = table.shape().get(1);

@@ -23,7 +23,7 @@ import org.junit.jupiter.api.Test;
  * <p>{@code -Dfuzz.calls=1000000 -Dfuzz.seed=7} for more.
  */
 final class OpsFuzzTest {
-    private static final int CALLS = Integer.getInteger("fuzz.calls", 12_000);
+    private static final int CALLS = Integer.getInteger("fuzz.calls", 6_000);
     private static final long SEED = Long.getLong("fuzz.seed", 1);
     private static final int ARENA = 1 << 18; // elements
 
