@@ -60,6 +60,9 @@ const Case kCases[] = {
     {"one dimension", {3, 1, 37, 7, 10, 1, 5, 1, 2, 0, 2, 0, 2, 1, 1, 1, 0, 0}},
     {"one dimension, groups, dilation", {2, 1, 30, 8, 8, 1, 3, 1, 1, 0, 4, 0, 0, 1, 2, 4, 0, 0}},
     {"kernel as large as the image", {4, 5, 4, 6, 3, 5, 4, 1, 1, 0, 0, 0, 0, 1, 1, 1, 0, 0}},
+    {"strides beyond the image", {1, 7, 5, 6, 6, 3, 3, 1, 2147483646, 0, 0, 0, 3, 2, 1, 1, 0, 0}},
+    {"far dilation of single taps",
+     {2, 6, 5, 8, 4, 1, 1, 2147483647, 1, 0, 0, 0, 0, 2147483647, 1 << 30, 1, 0, 0}},
     {"prime channels", {1, 17, 19, 13, 31, 5, 5, 2, 1, 2, 2, 2, 2, 1, 1, 1, 0, 0}},
 };
 
@@ -227,12 +230,16 @@ TEST(ConvArguments, BadOnesAreNamed) {
     EXPECT_NE(message(s).find("0 filters"), std::string::npos);
     s = good;
     s.pad_top = INT64_MAX;
-    EXPECT_NE(message(s).find("2^30"), std::string::npos);
+    EXPECT_NE(message(s).find("2^15"), std::string::npos);
+    s = good;
+    s.stride_x = int64_t{1} << 31;
+    EXPECT_NE(message(s).find("2^31"), std::string::npos);
     s = good;
     s.batch = int64_t{1} << 40;
     EXPECT_NE(message(s).find("1099511627776x6x6x4"), std::string::npos);
     s = good;
-    s.pad_top = s.pad_left = 1 << 20;
+    s.batch = 1 << 16;
+    s.pad_top = s.pad_left = (1 << 15) - 1;
     EXPECT_NE(message(s).find("2^38"), std::string::npos) << "of y";
 }
 

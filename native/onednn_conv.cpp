@@ -135,10 +135,12 @@ jl_status check(const jl_conv* shape) {
                static_cast<long long>(s.dilation_y), static_cast<long long>(s.dilation_x));
     JL_REQUIRE(s.pad_top >= 0 && s.pad_left >= 0 && s.pad_bottom >= 0 && s.pad_right >= 0,
                "conv: padding must not be negative");
-    JL_REQUIRE(
-        std::max({s.height, s.width, s.kernel_height, s.kernel_width, s.stride_y, s.stride_x, s.dilation_y,
-                  s.dilation_x, s.pad_top, s.pad_left, s.pad_bottom, s.pad_right}) < int64_t{1} << 30,
-        "conv: image, kernel, stride, dilation and padding must be below 2^30");
+    JL_REQUIRE(std::max({s.height, s.width, s.kernel_height, s.kernel_width}) < int64_t{1} << 30,
+               "conv: image and kernel must be below 2^30");
+    JL_REQUIRE(std::max({s.pad_top, s.pad_left, s.pad_bottom, s.pad_right}) < int64_t{1} << 15,
+               "conv: padding must be below 2^15");
+    JL_REQUIRE(std::max({s.stride_y, s.stride_x, s.dilation_y, s.dilation_x}) < int64_t{1} << 31,
+               "conv: stride and dilation must be below 2^31");
     JL_REQUIRE(s.groups > 0 && s.channels % s.groups == 0 && s.filters % s.groups == 0,
                "conv: %lld groups do not divide %lld channels and %lld filters",
                static_cast<long long>(s.groups), static_cast<long long>(s.channels),
@@ -158,13 +160,23 @@ jl_status check(const jl_conv* shape) {
     return JL_OK;
 }
 
+// The same convolution in numbers that the library's 32-bit arithmetic holds: no stride is longer than the
+// padded image, where it takes one step all the same, and a single tap has no neighbour.
+jl_conv tame(jl_conv s) {
+    s.stride_y = std::min(s.stride_y, s.height + s.pad_top + s.pad_bottom);
+    s.stride_x = std::min(s.stride_x, s.width + s.pad_left + s.pad_right);
+    if (s.kernel_height == 1) s.dilation_y = 1;
+    if (s.kernel_width == 1) s.dilation_x = 1;
+    return s;
+}
+
 }  // namespace
 
 jl_status conv(const jl_conv* shape, const void* x, const void* weight, const float* bias, void* y) {
     if (const jl_status status = check(shape)) return status;
     if (shape->batch == 0) return JL_OK;
     JL_REQUIRE(x != nullptr && weight != nullptr && y != nullptr, "conv: an array is null");
-    const Key key = {*shape, Pass::kForward, bias != nullptr};
+    const Key key = {tame(*shape), Pass::kForward, bias != nullptr};
     run_prepared(key, make,
                  {{DNNL_ARG_SRC, x}, {DNNL_ARG_WEIGHTS, weight}, {DNNL_ARG_BIAS, bias}, {DNNL_ARG_DST, y}});
     return JL_OK;
@@ -175,7 +187,7 @@ jl_status conv_transpose(const jl_conv* shape, const void* y, const void* weight
     if (const jl_status status = check(shape)) return status;
     if (shape->batch == 0) return JL_OK;
     JL_REQUIRE(y != nullptr && weight != nullptr && x != nullptr, "conv_transpose: an array is null");
-    const Key key = {*shape, Pass::kTranspose, bias != nullptr};
+    const Key key = {tame(*shape), Pass::kTranspose, bias != nullptr};
     run_prepared(key, make,
                  {{DNNL_ARG_SRC, y}, {DNNL_ARG_WEIGHTS, weight}, {DNNL_ARG_BIAS, bias}, {DNNL_ARG_DST, x}});
     return JL_OK;
@@ -191,7 +203,7 @@ jl_status conv_weight_gradient(const jl_conv* shape, const void* x, const void* 
         std::memset(d_weight, 0, static_cast<size_t>(count) * sizeof(float));
         return JL_OK;
     }
-    Key key = {*shape, Pass::kWeightGradient, 0};
+    Key key = {tame(*shape), Pass::kWeightGradient, 0};
     key.shape.activation = JL_IDENTITY;
     run_prepared(key, make, {{DNNL_ARG_SRC, x}, {DNNL_ARG_DIFF_DST, d_y}, {DNNL_ARG_DIFF_WEIGHTS, d_weight}});
     return JL_OK;

@@ -113,7 +113,9 @@ TEST(PoolArguments, BadOnesAreNamed) {
               std::string::npos)
         << "of y";
     EXPECT_EQ(jl_open_dense()->pool(nullptr, memory, memory, nullptr), JL_BAD_ARGUMENT);
-    EXPECT_EQ(jl_open_dense()->pool_winners_bytes(nullptr), 0);
+    int64_t bytes = 7;
+    EXPECT_EQ(jl_open_dense()->pool_winners_bytes(nullptr, &bytes), JL_BAD_ARGUMENT);
+    EXPECT_EQ(bytes, 0);
     EXPECT_NE(std::string(jl_open_dense()->last_error()).find("shape is null"), std::string::npos);
     const jl_pool good = {1, 4, 4, 1, 2, 2, 1, 1, 0, 0, 0, 0, 0};
     EXPECT_EQ(jl_open_dense()->pool(&good, memory, nullptr, nullptr), JL_BAD_ARGUMENT);
