@@ -95,7 +95,9 @@ final class Pictures {
 
     /**
      * A row for each of the latent dimensions that vary most over the images: what the decoder
-     * makes of one image's code as that dimension goes from -span to span.
+     * makes of one image's code as that dimension goes from -span to span. An autoencoder's
+     * dimensions have scales of their own: there the unit is the standard deviation over the
+     * images, around their mean.
      */
     static void traversals(
             LatentModel model,
@@ -106,7 +108,8 @@ final class Pictures {
             double span,
             Path file) {
         int latent = model.latent();
-        int[] dims = mostVarying(model.features(images, BATCH), latent);
+        Spread spread = Spread.of(model.features(images, BATCH), latent);
+        int[] dims = spread.largestFirst();
         try (Scope scope = new Scope(model.device())) {
             float[] original = new float[images.dimensions()];
             images.read(image, original, 0);
@@ -118,7 +121,13 @@ final class Pictures {
                 for (int step = 0; step < steps; step++) {
                     int at = (row * steps + step) * latent;
                     System.arraycopy(code, 0, codes, at, latent);
-                    codes[at + dims[row]] = (float) along(step, steps, span);
+                    double units = along(step, steps, span);
+                    codes[at + dims[row]] =
+                            (float)
+                                    (model instanceof Vae
+                                            ? units
+                                            : spread.means[dims[row]]
+                                                    + units * spread.deviations[dims[row]]);
                 }
             }
             List<String> columnLabels = new ArrayList<>();
@@ -140,20 +149,29 @@ final class Pictures {
         return span * (2.0 * step / (steps - 1) - 1);
     }
 
-    /** Latent dimensions by their variance over the codes, largest first. */
-    private static int[] mostVarying(float[] codes, int latent) {
-        double[] sum = new double[latent];
-        double[] square = new double[latent];
-        for (int i = 0; i < codes.length; i++) {
-            sum[i % latent] += codes[i];
-            square[i % latent] += (double) codes[i] * codes[i];
+    /** Of each latent dimension over a set's codes. */
+    private record Spread(double[] means, double[] deviations) {
+        static Spread of(float[] codes, int latent) {
+            double[] means = new double[latent];
+            double[] squares = new double[latent];
+            double n = (double) codes.length / latent;
+            for (int i = 0; i < codes.length; i++) {
+                means[i % latent] += codes[i] / n;
+                squares[i % latent] += (double) codes[i] * codes[i] / n;
+            }
+            for (int d = 0; d < latent; d++) {
+                squares[d] = Math.sqrt(Math.max(0, squares[d] - means[d] * means[d]));
+            }
+            return new Spread(means, squares);
         }
-        int n = codes.length / latent;
-        return IntStream.range(0, latent)
-                .boxed()
-                .sorted(Comparator.comparingDouble(d -> sum[d] / n * sum[d] / n - square[d] / n))
-                .mapToInt(Integer::intValue)
-                .toArray();
+
+        int[] largestFirst() {
+            return IntStream.range(0, deviations.length)
+                    .boxed()
+                    .sorted(Comparator.comparingDouble(d -> -deviations[d]))
+                    .mapToInt(Integer::intValue)
+                    .toArray();
+        }
     }
 
     /** Some sets are sorted by class: images in even steps from the first on. */

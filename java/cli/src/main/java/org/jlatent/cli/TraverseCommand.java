@@ -37,7 +37,8 @@ final class TraverseCommand extends PictureCommand {
             names = "--span",
             paramLabel = "X",
             defaultValue = "3",
-            description = "from -X to X (default: 3)")
+            description =
+                    "from -X to X (default: 3); of an autoencoder in standard deviations around the mean")
     double span;
 
     @Override

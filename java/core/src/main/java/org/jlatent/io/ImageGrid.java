@@ -13,7 +13,8 @@ import org.jlatent.data.ImageShape;
 
 /**
  * Images in rows and columns as one PNG: grey or RGB, values in [0, 1] (clamped), enlarged by a
- * whole number, with labels beside rows and above columns where wanted.
+ * whole number, with labels beside rows and above columns where wanted. Sequences, images of height
+ * 1, are drawn as curves of values in [-1, 1].
  *
  * <pre>{@code
  * ImageGrid.of(images, shape).columns(8).columnLabels(names).write(file);
@@ -27,7 +28,8 @@ public final class ImageGrid {
     private static final int FONT_SIZE = 13;
     private static final int MARGIN = 6; // between a label and its images
 
-    private final ImageShape shape;
+    private final ImageShape given;
+    private final ImageShape shape; // of what is drawn
     private final float[] images;
     private final int count;
     private final int zoom;
@@ -36,26 +38,31 @@ public final class ImageGrid {
     private List<String> rowLabels = List.of();
     private List<String> columnLabels = List.of();
 
-    private ImageGrid(float[] images, ImageShape shape) {
+    private ImageGrid(float[] given, ImageShape of) {
+        if (given.length < 1 || given.length % of.values() != 0) {
+            throw new IllegalArgumentException(
+                    given.length + " values are no whole number of images of " + of);
+        }
+        this.given = of;
+        this.shape = of.height() == 1 ? Waveform.PICTURE : of;
         if (shape.channels() != 1 && shape.channels() != 3) {
             throw new IllegalArgumentException(
                     "pictures have 1 or 3 channels, got " + shape.channels());
         }
-        if (images.length < 1 || images.length % shape.values() != 0) {
-            throw new IllegalArgumentException(
-                    images.length + " values are no whole number of images of " + shape);
-        }
-        this.shape = shape;
-        this.images = images;
+        this.images = picture(given);
         this.count = images.length / shape.values();
         this.columns = count;
         this.zoom = Math.max(1, SMALLEST_EDGE / Math.max(shape.height(), shape.width()));
     }
 
+    private float[] picture(float[] values) {
+        return given.height() == 1 ? Waveform.draw(values, given) : values;
+    }
+
     /**
      * All images in one row.
      *
-     * @param images {@code [n, height, width, channels]}, 1 or 3 channels
+     * @param images {@code [n, height, width, channels]}, 1 or 3 channels unless they are sequences
      * @throws IllegalArgumentException if the values are not a whole number of images, or the
      *     channels not 1 or 3
      */
@@ -74,14 +81,14 @@ public final class ImageGrid {
 
     /** A second image under each, touching it. */
     public ImageGrid below(float[] others) {
-        if (others.length != images.length) {
+        if (others.length != count * given.values()) {
             throw new IllegalArgumentException(
                     "pairs need as many values above as below, got "
-                            + images.length
+                            + count * given.values()
                             + " and "
                             + others.length);
         }
-        below = others;
+        below = picture(others);
         return this;
     }
 

@@ -117,6 +117,49 @@ final class ImageGridTest {
         assertEquals(0, ink(picture, left + SIDE + GAP, 0, picture.getWidth(), top));
     }
 
+    /**
+     * A ramp from -1 to 1 and silence: the curve rises from bottom left to top right, or is flat.
+     */
+    @Test
+    void sequencesAreDrawnAsCurves() throws IOException {
+        int length = 1000;
+        float[] clips = new float[2 * length];
+        for (int i = 0; i < length; i++) {
+            clips[i] = 2.0f * i / (length - 1) - 1;
+        }
+        clips[length + 7] = Float.NaN; // leaves a gap at most
+        ImageGrid.of(clips, new ImageShape(1, length, 1)).write(folder.resolve("g.png"));
+        BufferedImage picture = read();
+        int width = 256;
+        int height = 96;
+        assertEquals(GAP + 2 * (width + GAP), picture.getWidth());
+        assertEquals(GAP + height + GAP, picture.getHeight());
+        for (int x = 0; x < width; x++) {
+            int expected = Math.round((height - 1) * (1 - (x + 0.5f) / width));
+            for (int y = 0; y < height; y++) {
+                boolean lit = rgb(picture, GAP + x, GAP + y) == 0xffffff;
+                assertTrue(Math.abs(y - expected) <= 1 || !lit, x + " " + y);
+                assertTrue(y != expected || lit, x + " " + y);
+            }
+            int silence = rgb(picture, GAP + width + GAP + x, GAP + Math.round(95 / 2.0f));
+            assertEquals(0xffffff, silence, "at " + x);
+        }
+        assertEquals(
+                width * 1,
+                ink(picture, GAP + width + GAP, GAP, 2 * (GAP + width), GAP + height, 0xffffff));
+    }
+
+    private static int ink(
+            BufferedImage picture, int left, int top, int right, int bottom, int colour) {
+        int pixels = 0;
+        for (int y = top; y < bottom; y++) {
+            for (int x = left; x < right; x++) {
+                pixels += rgb(picture, x, y) == colour ? 1 : 0;
+            }
+        }
+        return pixels;
+    }
+
     private static int ink(BufferedImage picture, int left, int top, int right, int bottom) {
         int pixels = 0;
         for (int y = top; y < bottom; y++) {
