@@ -102,7 +102,7 @@ final class ScopeTest {
     @Test
     void emptyTensorsOfHugeExtentsAreNothingToDo() {
         try (Scope scope = new Scope(device)) {
-            Shape huge = Shape.of(1L << 40, 1 << 19, 0, 1);
+            Shape huge = Shape.of(1L << 20, 1 << 17, 0, 1); // the others below 2^38 elements
             Tensor none = scope.zeros(huge);
             assertEquals(0, Layout.toNchw(scope, none).shape().elements());
             assertEquals(huge, ShapeOps.upsampleBackward(scope, none, 1, 1).shape());

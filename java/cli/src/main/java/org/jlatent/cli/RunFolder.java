@@ -122,10 +122,7 @@ record RunFolder(Path path, Config config) {
         }
         try {
             Config config = JSON.readValue(file.toFile(), Config.class);
-            if (config == null
-                    || config.model == null
-                    || config.settings == null
-                    || config.settings.containsValue(null)) {
+            if (config == null || config.model == null || config.settings == null) {
                 throw new JlatentException(file + " does not describe a model");
             }
             config.image();

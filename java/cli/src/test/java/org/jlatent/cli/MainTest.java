@@ -199,7 +199,7 @@ final class MainTest {
         fails(plus(good, "--set", "latent=0"), "latent", "at least 1", "got 0");
         fails(plus(good, "--set", "latent=many"), "latent", "'many' is not a number");
         fails(plus(good, "--set", "latent=99999999999"), "latent", "is not a number that it takes");
-        fails(plus(good, "--set", "hidden=99999999"), "use smaller layers");
+        fails(plus(good, "--set", "hidden=99999999"), "make the model smaller");
         fails(plus(good, "--set", "learning-rate=-1"), "learning-rate", "-1");
         fails(plus(good, "--set", "learning-rate=NaN"), "learning-rate", "NaN");
         fails(plus(good, "--set", "likelihood=binomial"), "likelihood", "bernoulli", "binomial");
@@ -328,10 +328,8 @@ final class MainTest {
                 run.resolve("config.json"),
                 "{\"model\":\"gan\",\"height\":1,\"width\":1,\"channels\":1,\"settings\":{}}");
         fails(List.of("sample", run), "unknown model 'gan'");
-        for (String nothing : List.of("null", config.replace("\"8\"", "null"))) {
-            Files.writeString(run.resolve("config.json"), nothing);
-            fails(List.of("sample", run), "does not describe a model");
-        }
+        Files.writeString(run.resolve("config.json"), "null");
+        fails(List.of("sample", run), "does not describe a model");
         Files.writeString(
                 run.resolve("config.json"),
                 config.replaceAll("\"device\" : \"\\w+\"", "\"device\" : null"));
