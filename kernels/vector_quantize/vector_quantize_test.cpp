@@ -186,7 +186,9 @@ void make(const Case& c, Matrix* x, Matrix* e) {
 class VectorQuantizeTest : public testing::TestWithParam<Case> {};
 
 TEST_P(VectorQuantizeTest, CodesAreExactAndOutputsFollow) {
-    const Case c = GetParam();
+    Case c = GetParam();
+    if (std::string(kernels().name) == "emulated")  // slow: fewer rows
+        c.s.rows = std::min(c.s.rows, std::max<int64_t>(4, 2000000 / (c.s.codes * c.s.dims)));
     Matrix x, codebook;
     make(c, &x, &codebook);
     Forward f;
