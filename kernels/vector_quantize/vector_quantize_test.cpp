@@ -124,7 +124,18 @@ void check_outputs(const jl_vector_quantize& s, const Matrix& x, const Matrix& c
 
 // ---- cases ----
 
-enum Kind { kRandom, kClustered, kNearTied, kLattice, kDuplicated, kNormalised, kInitial, kZero, kOutlier };
+enum Kind {
+    kRandom,
+    kClustered,
+    kNearTied,
+    kLattice,
+    kDuplicated,
+    kNormalised,
+    kInitial,
+    kZero,
+    kOutlier,
+    kHidden
+};
 
 struct Case {
     const char* name;
@@ -179,6 +190,11 @@ void make(const Case& c, Matrix* x, Matrix* e) {
         for (float& v : *e) v = 0.0f;
     if (c.kind == kOutlier)
         for (size_t d = 0; d < dims; ++d) (*e)[(codes / 2) * dims + d] *= 1e15f;
+    if (c.kind == kHidden) {  // what decides lies below fp64's digits of the score
+        for (size_t i = 0; i < e->size(); ++i)
+            (*e)[i] = i % dims < 2 ? ((*e)[i] < 0.0f ? -1.0f : 1.0f) : 1e-20f * (*e)[i];
+        for (size_t i = 0; i < x->size(); ++i) (*x)[i] *= i % dims < 2 ? 0.0f : 1e-20f;
+    }
     for (float& v : *e) v *= c.e_scale;
     for (float& v : *x) v *= c.x_scale;
 }
@@ -223,7 +239,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"normalised", kNormalised, {200, 150, 32}, 1, 1, 0},
         Case{"tiny_rows_normalised", kNormalised, {30, 50, 16}, 1e-20f, 1, 0},
         Case{"initial", kInitial, {200, 256, 16}, 1, 1, 0}, Case{"zero", kZero, {20, 40, 4}, 1, 1, 0},
-        Case{"outlier", kOutlier, {200, 64, 16}, 1, 1, 0},
+        Case{"outlier", kOutlier, {200, 64, 16}, 1, 1, 0}, Case{"hidden", kHidden, {60, 30, 6}, 1, 1, 0},
+        Case{"hidden_small", kHidden, {60, 30, 6}, 1e-15f, 1e-15f, 0},
         Case{"tiny", kRandom, {100, 64, 8}, 1e-20f, 1e-20f, 0},
         Case{"huge", kRandom, {100, 64, 8}, 1e15f, 1e15f, 0},
         Case{"tiny_codes", kRandom, {100, 64, 8}, 1, 1e-20f, 0},
