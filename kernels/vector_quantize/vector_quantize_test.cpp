@@ -134,7 +134,8 @@ enum Kind {
     kInitial,
     kZero,
     kOutlier,
-    kHidden
+    kHidden,
+    kRotated
 };
 
 struct Case {
@@ -195,6 +196,10 @@ void make(const Case& c, Matrix* x, Matrix* e) {
             (*e)[i] = i % dims < 2 ? ((*e)[i] < 0.0f ? -1.0f : 1.0f) : 1e-20f * (*e)[i];
         for (size_t i = 0; i < x->size(); ++i) (*x)[i] *= i % dims < 2 ? 0.0f : 1e-20f;
     }
+    if (c.kind == kRotated) {  // every code ties, and sums in fp64 differ
+        for (size_t i = dims; i < e->size(); ++i) (*e)[i] = (*e)[(i / dims + i) % dims];
+        for (size_t i = 0; i < x->size(); ++i) (*x)[i] = (*x)[i / dims * dims];
+    }
     for (float& v : *e) v *= c.e_scale;
     for (float& v : *x) v *= c.x_scale;
 }
@@ -241,6 +246,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"initial", kInitial, {200, 256, 16}, 1, 1, 0}, Case{"zero", kZero, {20, 40, 4}, 1, 1, 0},
         Case{"outlier", kOutlier, {200, 64, 16}, 1, 1, 0}, Case{"hidden", kHidden, {60, 30, 6}, 1, 1, 0},
         Case{"hidden_small", kHidden, {60, 30, 6}, 1e-15f, 1e-15f, 0},
+        Case{"rotated", kRotated, {40, 20, 37}, 1, 1, 0},
         Case{"tiny", kRandom, {100, 64, 8}, 1e-20f, 1e-20f, 0},
         Case{"huge", kRandom, {100, 64, 8}, 1e15f, 1e15f, 0},
         Case{"tiny_codes", kRandom, {100, 64, 8}, 1, 1e-20f, 0},
