@@ -171,6 +171,23 @@ TEST(ConvCache, TakesTheWeightsOfTheCall) {
     for (size_t i = 0; i < first.size(); ++i) ASSERT_EQ(second[i], -2.0f * first[i]);
 }
 
+// Shapes take turns in the memory that operands are reordered through; a larger one makes it grow.
+TEST(ConvCache, ShapesShareMemory) {
+    std::vector<std::vector<float>> first;
+    for (const bool again : {false, true})
+        for (int64_t c = 16; c <= 64; c += 16) {
+            const jl_conv s = {1, 6, 6, c, c, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0};
+            const auto x = random_floats(static_cast<size_t>(36 * c), 1);
+            const auto weight = random_floats(static_cast<size_t>(9 * c * c), 2);
+            std::vector<float> y(x.size()), d_weight(weight.size());
+            ASSERT_EQ(jl_open_dense()->conv(&s, x.data(), weight.data(), nullptr, y.data()), JL_OK);
+            ASSERT_EQ(jl_open_dense()->conv_weight_gradient(&s, x.data(), y.data(), d_weight.data()), JL_OK);
+            y.insert(y.end(), d_weight.begin(), d_weight.end());
+            if (!again) first.push_back(y);
+            ASSERT_EQ(y, first[static_cast<size_t>(c / 16 - 1)]) << c << " channels";
+        }
+}
+
 TEST(ConvArguments, EmptyBatch) {
     const jl_conv s = {0, 6, 6, 2, 2, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0};
     float d_weight[36];
@@ -208,6 +225,35 @@ TEST(ConvArguments, BadOnesAreNamed) {
     s = good;
     s.filters = 0;
     EXPECT_NE(message(s).find("0 filters"), std::string::npos);
+    s = good;
+    s.pad_top = INT64_MAX;
+    EXPECT_NE(message(s).find("2^30"), std::string::npos);
+    s = good;
+    s.batch = int64_t{1} << 40;
+    EXPECT_NE(message(s).find("1099511627776x6x6x4"), std::string::npos);
+    s = good;
+    s.pad_top = s.pad_left = 1 << 20;
+    EXPECT_NE(message(s).find("2^38"), std::string::npos) << "of y";
+}
+
+TEST(ConvArguments, MissingOnesAreNamed) {
+    const jl_conv s = {1, 6, 6, 4, 6, 3, 3, 1, 1, 0, 0, 0, 0, 1, 1, 1, 0, 0};
+    float m[256] = {};
+    const jl_dense& dense = *jl_open_dense();
+    const auto refused = [&](jl_status status, const char* text) {
+        EXPECT_EQ(status, JL_BAD_ARGUMENT);
+        EXPECT_EQ(std::string(dense.last_error()), text);
+    };
+    refused(dense.conv(nullptr, m, m, nullptr, m), "conv: shape is null");
+    refused(dense.conv(&s, nullptr, m, nullptr, m), "conv: an array is null");
+    refused(dense.conv(&s, m, nullptr, nullptr, m), "conv: an array is null");
+    refused(dense.conv(&s, m, m, nullptr, nullptr), "conv: an array is null");
+    refused(dense.conv_transpose(&s, nullptr, m, nullptr, m), "conv_transpose: an array is null");
+    refused(dense.conv_transpose(&s, m, nullptr, nullptr, m), "conv_transpose: an array is null");
+    refused(dense.conv_transpose(&s, m, m, nullptr, nullptr), "conv_transpose: an array is null");
+    refused(dense.conv_weight_gradient(&s, nullptr, m, m), "conv_weight_gradient: an array is null");
+    refused(dense.conv_weight_gradient(&s, m, nullptr, m), "conv_weight_gradient: an array is null");
+    refused(dense.conv_weight_gradient(&s, m, m, nullptr), "conv_weight_gradient: an array is null");
 }
 
 }  // namespace

@@ -66,9 +66,9 @@ typedef struct {
      * output's gradient. f32. */
     jl_status (*conv_weight_gradient)(const jl_conv* shape, const void* x, const void* d_y, float* d_weight);
 
-    /* f32. `winners` keeps where each maximum was, pool_winners_bytes(shape) bytes; null for the average or
-     * when no gradient is wanted. Of equal values the first in the window wins. */
-    int64_t (*pool_winners_bytes)(const jl_pool* shape);
+    /* f32. `winners` keeps where each maximum was, as many bytes as pool_winners_bytes says; null for the
+     * average or when no gradient is wanted. Of equal values the first in the window wins. */
+    jl_status (*pool_winners_bytes)(const jl_pool* shape, int64_t* bytes);
     jl_status (*pool)(const jl_pool* shape, const float* x, float* y, void* winners);
     jl_status (*pool_backward)(const jl_pool* shape, const float* d_y, const void* winners, float* d_x);
 

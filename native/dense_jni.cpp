@@ -45,9 +45,11 @@ JL_JNI(jint, OneDnn, convWeightGradient0)
                                               pointer<float>(d_weight));
 }
 
+// Negative: an error.
 JL_JNI(jlong, OneDnn, poolWinnersBytes0)(JNIEnv* env, jclass, jlong table, jlongArray shape) {
     const auto s = shape_of<jl_pool>(env, shape);
-    return dense(table)->pool_winners_bytes(&s);
+    int64_t bytes = 0;
+    return dense(table)->pool_winners_bytes(&s, &bytes) == JL_OK ? bytes : -1;
 }
 
 JL_JNI(jint, OneDnn, pool0)

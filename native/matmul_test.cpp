@@ -133,6 +133,13 @@ TEST(Dense, BadArgumentsAreNamed) {
                     bad_activation = {1, 1, 1, 0, 0, 99, JL_F32, JL_F32};
     EXPECT_EQ(jl_open_dense()->matmul(&bad_k, &x, &x, nullptr, &x), JL_BAD_ARGUMENT);
     EXPECT_NE(std::string(jl_open_dense()->last_error()).find("k >= 1"), std::string::npos);
+    const jl_matmul huge = {int64_t{1} << 32, int64_t{1} << 32, 1, 0, 0, JL_IDENTITY, JL_F32, JL_F32},
+                    good = {1, 1, 1, 0, 0, JL_IDENTITY, JL_F32, JL_F32};
+    EXPECT_EQ(jl_open_dense()->matmul(&huge, &x, &x, nullptr, &x), JL_BAD_ARGUMENT);
+    EXPECT_NE(std::string(jl_open_dense()->last_error()).find("m = 4294967296"), std::string::npos);
+    EXPECT_EQ(jl_open_dense()->matmul(&good, &x, nullptr, nullptr, &x), JL_BAD_ARGUMENT);
+    EXPECT_EQ(jl_open_dense()->matmul(nullptr, &x, &x, nullptr, &x), JL_BAD_ARGUMENT);
+    EXPECT_EQ(std::string(jl_open_dense()->last_error()), "matmul: shape is null");
     EXPECT_EQ(jl_open_dense()->matmul(&bad_activation, &x, &x, nullptr, &x), JL_BAD_ARGUMENT);
     EXPECT_NE(std::string(jl_open_dense()->last_error()).find("99"), std::string::npos);
 }

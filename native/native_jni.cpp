@@ -95,8 +95,8 @@ JL_JNI(jstring, Native, open0)
     const Text path_text(env, path), opener_text(env, opener), error_text(env, error);
     // OpenMP's threads spin for milliseconds between two loops by default; on a busy machine they keep each
     // other from working. A hundredth of that still bridges the gaps within a training step. Read once, when
-    // libgomp is loaded.
-    setenv("GOMP_SPINCOUNT", "5000", 0);
+    // libgomp is loaded; it would overrule a policy that the user has set.
+    if (getenv("OMP_WAIT_POLICY") == nullptr) setenv("GOMP_SPINCOUNT", "5000", 0);
     void* library = dlopen(path_text.get(), RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr) return env->NewStringUTF(dlerror());
     const auto open = reinterpret_cast<const uint32_t* (*)()>(dlsym(library, opener_text.get()));

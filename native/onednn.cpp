@@ -3,6 +3,9 @@
 
 #include <omp.h>
 
+#include <algorithm>
+#include <cstdlib>
+
 namespace jlatent {
 
 dnnl::engine& engine() {
@@ -51,6 +54,31 @@ memory::desc stored(const memory::dims& extents, const std::vector<int>& order, 
     return memory::desc(seen_extents, type, seen_strides);
 }
 
+namespace {
+
+constexpr size_t kAlignment = 64;  // a cache line
+
+// At least so many bytes, the calling thread's until its next call: no more than its largest primitive needs,
+// however many it keeps.
+char* thread_memory(size_t bytes) {
+    struct Memory {
+        void* data = nullptr;
+        size_t bytes = 0;
+        ~Memory() { std::free(data); }
+    };
+    static thread_local Memory kept;
+    if (kept.bytes < bytes) {
+        std::free(kept.data);
+        kept.bytes = 0;
+        kept.data = std::aligned_alloc(kAlignment, bytes);
+        if (kept.data == nullptr) throw std::bad_alloc();
+        kept.bytes = bytes;
+    }
+    return static_cast<char*>(kept.data);
+}
+
+}  // namespace
+
 void Prepared::input(int argument, const memory::desc& given, const memory::desc& wanted) {
     add(argument, given, wanted, false);
 }
@@ -60,9 +88,10 @@ void Prepared::output(int argument, const memory::desc& given, const memory::des
 }
 
 void Prepared::add(int argument, const memory::desc& given, const memory::desc& wanted, bool output) {
-    Operand operand = {memory(given, engine(), nullptr), memory(), dnnl::reorder(), output};
+    Operand operand = {memory(given, engine(), nullptr), memory(), inner_bytes_, dnnl::reorder(), output};
     if (given != wanted) {
-        operand.inner = memory(wanted, engine());
+        operand.inner = memory(wanted, engine(), nullptr);
+        inner_bytes_ += (wanted.get_size() + kAlignment - 1) / kAlignment * kAlignment;
         operand.reorder = output ? dnnl::reorder(operand.inner, operand.given)
                                  : dnnl::reorder(operand.given, operand.inner);
     }
@@ -75,6 +104,11 @@ void Prepared::run(std::initializer_list<std::pair<int, const void*>> addresses)
         const auto found = operands_.find(argument);
         if (found != operands_.end()) found->second.given.set_data_handle(const_cast<void*>(address));
     }
+    if (inner_bytes_ != 0) {
+        char* inner = thread_memory(inner_bytes_);
+        for (auto& [argument, operand] : operands_)
+            if (operand.inner) operand.inner.set_data_handle(inner + operand.offset);
+    }
     for (auto& [argument, operand] : operands_)
         if (operand.inner && !operand.output) operand.reorder.execute(stream_, operand.given, operand.inner);
     primitive_.execute(stream_, arguments_);
@@ -85,7 +119,11 @@ void Prepared::run(std::initializer_list<std::pair<int, const void*>> addresses)
 
 namespace {
 
-void set_threads(int32_t threads) { omp_set_num_threads(threads < 1 ? 1 : threads); }
+// OpenMP ends the process when the system refuses it a thread.
+void set_threads(int32_t threads) {
+    const int most = std::max(omp_get_num_procs(), 64);
+    omp_set_num_threads(std::clamp(threads, 1, most));
+}
 
 #define JL_ENTRY(launcher) &Entry<&launcher>::call
 
@@ -97,7 +135,7 @@ const jl_dense table = {
     JL_ENTRY(conv),
     JL_ENTRY(conv_transpose),
     JL_ENTRY(conv_weight_gradient),
-    &pool_winners_bytes,
+    JL_ENTRY(pool_winners_bytes),
     JL_ENTRY(pool),
     JL_ENTRY(pool_backward),
     &set_threads,

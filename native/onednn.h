@@ -27,7 +27,7 @@ memory::data_type data_type(int64_t dtype);
 memory::desc stored(const memory::dims& extents, const std::vector<int>& order, memory::data_type type);
 
 // A primitive with its arguments: create once, then run with other addresses. Operands that the primitive
-// wants in a layout of its own are reordered in and out.
+// wants in a layout of its own are reordered in and out, through memory that all primitives of a thread share.
 class Prepared {
   public:
     Prepared() : stream_(engine()) {}
@@ -44,7 +44,8 @@ class Prepared {
   private:
     struct Operand {
         memory given;
-        memory inner;  // empty: the primitive takes `given` itself
+        memory inner;   // empty: the primitive takes `given` itself
+        size_t offset;  // of `inner` in the thread's memory
         dnnl::reorder reorder;
         bool output;
     };
@@ -54,6 +55,7 @@ class Prepared {
     dnnl::primitive primitive_;
     std::unordered_map<int, Operand> operands_;
     std::unordered_map<int, memory> arguments_;
+    size_t inner_bytes_ = 0;
 };
 
 constexpr size_t kMostPrepared = 1024;  // shapes a thread keeps; more than any model has
@@ -83,7 +85,7 @@ jl_status matmul(const jl_matmul* shape, const void* a, const void* b, const flo
 jl_status conv(const jl_conv* shape, const void* x, const void* weight, const float* bias, void* y);
 jl_status conv_transpose(const jl_conv* shape, const void* y, const void* weight, const float* bias, void* x);
 jl_status conv_weight_gradient(const jl_conv* shape, const void* x, const void* d_y, float* d_weight);
-int64_t pool_winners_bytes(const jl_pool* shape);
+jl_status pool_winners_bytes(const jl_pool* shape, int64_t* bytes);
 jl_status pool(const jl_pool* shape, const float* x, float* y, void* winners);
 jl_status pool_backward(const jl_pool* shape, const float* d_y, const void* winners, float* d_x);
 

@@ -1,6 +1,8 @@
 // Convolutions of dense.h.
 #include "onednn.h"
 
+#include <algorithm>
+
 namespace jlatent {
 namespace {
 
@@ -12,6 +14,17 @@ struct Key {
     int64_t bias;
 };
 
+// Of y.
+struct Extents {
+    int64_t height, width;
+    explicit Extents(const jl_conv& s)
+        : height(extent(s.height, s.pad_top + s.pad_bottom, s.dilation_y, s.kernel_height, s.stride_y)),
+          width(extent(s.width, s.pad_left + s.pad_right, s.dilation_x, s.kernel_width, s.stride_x)) {}
+    static int64_t extent(int64_t in, int64_t pad, int64_t dilation, int64_t kernel, int64_t stride) {
+        return (in + pad - dilation * (kernel - 1) - 1) / stride + 1;
+    }
+};
+
 // Descriptors of one convolution, as stored and, for the library to choose its own layout, open.
 struct Descriptors {
     explicit Descriptors(const jl_conv& s)
@@ -20,15 +33,9 @@ struct Descriptors {
           before{s.pad_top, s.pad_left},
           after{s.pad_bottom, s.pad_right},
           type(data_type(s.dtype)) {
-        const auto extent = [](int64_t in, int64_t pad, int64_t dilation, int64_t kernel, int64_t stride) {
-            return (in + pad - dilation * (kernel - 1) - 1) / stride + 1;
-        };
-        const int64_t out_height =
-            extent(s.height, s.pad_top + s.pad_bottom, s.dilation_y, s.kernel_height, s.stride_y);
-        const int64_t out_width =
-            extent(s.width, s.pad_left + s.pad_right, s.dilation_x, s.kernel_width, s.stride_x);
+        const Extents out(s);
         x = stored({s.batch, s.height, s.width, s.channels}, {0, 3, 1, 2}, type);
-        y = stored({s.batch, out_height, out_width, s.filters}, {0, 3, 1, 2}, type);
+        y = stored({s.batch, out.height, out.width, s.filters}, {0, 3, 1, 2}, type);
     }
 
     // weight [groups, filters / groups, kernel_height, kernel_width, channels / groups] as [groups, out, in,
@@ -111,7 +118,9 @@ Prepared make(const Key& key) {
     }
 }
 
-jl_status check(const jl_conv& s) {
+jl_status check(const jl_conv* shape) {
+    JL_REQUIRE(shape != nullptr, "conv: shape is null");
+    const jl_conv& s = *shape;
     JL_REQUIRE(
         s.batch >= 0 && s.height > 0 && s.width > 0 && s.channels > 0 && s.filters > 0 &&
             s.kernel_height > 0 && s.kernel_width > 0,
@@ -126,6 +135,10 @@ jl_status check(const jl_conv& s) {
                static_cast<long long>(s.dilation_y), static_cast<long long>(s.dilation_x));
     JL_REQUIRE(s.pad_top >= 0 && s.pad_left >= 0 && s.pad_bottom >= 0 && s.pad_right >= 0,
                "conv: padding must not be negative");
+    JL_REQUIRE(
+        std::max({s.height, s.width, s.kernel_height, s.kernel_width, s.stride_y, s.stride_x, s.dilation_y,
+                  s.dilation_x, s.pad_top, s.pad_left, s.pad_bottom, s.pad_right}) < int64_t{1} << 30,
+        "conv: image, kernel, stride, dilation and padding must be below 2^30");
     JL_REQUIRE(s.groups > 0 && s.channels % s.groups == 0 && s.filters % s.groups == 0,
                "conv: %lld groups do not divide %lld channels and %lld filters",
                static_cast<long long>(s.groups), static_cast<long long>(s.channels),
@@ -134,14 +147,23 @@ jl_status check(const jl_conv& s) {
                    s.width + s.pad_left + s.pad_right > s.dilation_x * (s.kernel_width - 1),
                "conv: the kernel %lldx%lld is larger than the padded image",
                static_cast<long long>(s.kernel_height), static_cast<long long>(s.kernel_width));
+    const Extents out(s);
+    JL_REQUIRE(
+        fits({s.batch, s.height, s.width, s.channels}) && fits({s.batch, out.height, out.width, s.filters}) &&
+            fits({s.filters, s.kernel_height, s.kernel_width, s.channels}),
+        "conv: at most 2^38 elements are possible, got %lldx%lldx%lldx%lld, %lld filters of %lldx%lld",
+        static_cast<long long>(s.batch), static_cast<long long>(s.height), static_cast<long long>(s.width),
+        static_cast<long long>(s.channels), static_cast<long long>(s.filters),
+        static_cast<long long>(s.kernel_height), static_cast<long long>(s.kernel_width));
     return JL_OK;
 }
 
 }  // namespace
 
 jl_status conv(const jl_conv* shape, const void* x, const void* weight, const float* bias, void* y) {
-    if (const jl_status status = check(*shape)) return status;
+    if (const jl_status status = check(shape)) return status;
     if (shape->batch == 0) return JL_OK;
+    JL_REQUIRE(x != nullptr && weight != nullptr && y != nullptr, "conv: an array is null");
     const Key key = {*shape, Pass::kForward, bias != nullptr};
     run_prepared(key, make,
                  {{DNNL_ARG_SRC, x}, {DNNL_ARG_WEIGHTS, weight}, {DNNL_ARG_BIAS, bias}, {DNNL_ARG_DST, y}});
@@ -150,8 +172,9 @@ jl_status conv(const jl_conv* shape, const void* x, const void* weight, const fl
 
 jl_status conv_transpose(const jl_conv* shape, const void* y, const void* weight, const float* bias,
                          void* x) {
-    if (const jl_status status = check(*shape)) return status;
+    if (const jl_status status = check(shape)) return status;
     if (shape->batch == 0) return JL_OK;
+    JL_REQUIRE(y != nullptr && weight != nullptr && x != nullptr, "conv_transpose: an array is null");
     const Key key = {*shape, Pass::kTranspose, bias != nullptr};
     run_prepared(key, make,
                  {{DNNL_ARG_SRC, y}, {DNNL_ARG_WEIGHTS, weight}, {DNNL_ARG_BIAS, bias}, {DNNL_ARG_DST, x}});
@@ -159,7 +182,9 @@ jl_status conv_transpose(const jl_conv* shape, const void* y, const void* weight
 }
 
 jl_status conv_weight_gradient(const jl_conv* shape, const void* x, const void* d_y, float* d_weight) {
-    if (const jl_status status = check(*shape)) return status;
+    if (const jl_status status = check(shape)) return status;
+    JL_REQUIRE(d_weight != nullptr && (shape->batch == 0 || (x != nullptr && d_y != nullptr)),
+               "conv_weight_gradient: an array is null");
     if (shape->batch == 0) {
         const int64_t count =
             shape->filters * shape->kernel_height * shape->kernel_width * (shape->channels / shape->groups);

@@ -35,8 +35,13 @@ Prepared make(const Key& key) {
 }  // namespace
 
 jl_status matmul(const jl_matmul* shape, const void* a, const void* b, const float* bias, void* out) {
+    JL_REQUIRE(shape != nullptr, "matmul: shape is null");
     JL_REQUIRE(shape->m >= 0 && shape->n >= 0 && shape->k >= 1,
                "matmul: m, n >= 0 and k >= 1 are needed, got %lld, %lld, %lld",
+               static_cast<long long>(shape->m), static_cast<long long>(shape->n),
+               static_cast<long long>(shape->k));
+    JL_REQUIRE(fits({shape->m, shape->k}) && fits({shape->k, shape->n}) && fits({shape->m, shape->n}),
+               "matmul: at most 2^38 elements are possible, got m = %lld, n = %lld, k = %lld",
                static_cast<long long>(shape->m), static_cast<long long>(shape->n),
                static_cast<long long>(shape->k));
     if (shape->m == 0 || shape->n == 0) return JL_OK;

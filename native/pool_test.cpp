@@ -15,6 +15,12 @@ const jl_pool kCases[] = {
     {1, 1, 31, 17, 1, 4, 1, 3, 0, 2, 0, 1, 0}, {2, 5, 5, 33, 5, 5, 1, 1, 0, 0, 0, 0, 0},
 };
 
+int64_t winners_bytes(const jl_pool& s) {
+    int64_t bytes = -1;
+    EXPECT_EQ(jl_open_dense()->pool_winners_bytes(&s, &bytes), JL_OK) << jl_open_dense()->last_error();
+    return bytes;
+}
+
 class Pool : public testing::TestWithParam<std::tuple<jl_pool, bool, bool>> {};
 
 TEST_P(Pool, EqualsTheReference) {
@@ -31,7 +37,7 @@ TEST_P(Pool, EqualsTheReference) {
     const auto d_y = random_floats(static_cast<size_t>(y_count), 2);
 
     Output y(JL_F32, y_count), plain(JL_F32, y_count), d_x(JL_F32, x_count);
-    std::vector<char> winners(static_cast<size_t>(jl_open_dense()->pool_winners_bytes(&s)) + 1, '\x55');
+    std::vector<char> winners(static_cast<size_t>(winners_bytes(s)) + 1, '\x55');
     EXPECT_EQ(winners.size() == 1, s.average != 0);
     const auto floats = [](Output& o) { return static_cast<float*>(o.data()); };
     ASSERT_EQ(jl_open_dense()->pool(&s, x.data(), floats(y), winners.data()), JL_OK)
@@ -84,10 +90,13 @@ INSTANTIATE_TEST_SUITE_P(Cases, Pool,
 
 TEST(PoolArguments, BadOnesAreNamed) {
     float memory[64] = {};
+    constexpr int64_t kPad = (1 << 20) - 1;
     const auto message = [&](const jl_pool& s) {
         EXPECT_EQ(jl_open_dense()->pool(&s, memory, memory, nullptr), JL_BAD_ARGUMENT);
         EXPECT_EQ(jl_open_dense()->pool_backward(&s, memory, memory, memory), JL_BAD_ARGUMENT);
-        EXPECT_EQ(jl_open_dense()->pool_winners_bytes(&s), 0);
+        int64_t bytes = 1;
+        EXPECT_EQ(jl_open_dense()->pool_winners_bytes(&s, &bytes), JL_BAD_ARGUMENT);
+        EXPECT_EQ(bytes, 0);
         return std::string(jl_open_dense()->last_error());
     };
     EXPECT_NE(message({1, 4, 4, 1, 5, 2, 1, 1, 0, 0, 0, 0, 0}).find("larger than the padded image"),
@@ -95,7 +104,22 @@ TEST(PoolArguments, BadOnesAreNamed) {
     EXPECT_NE(message({1, 4, 4, 1, 2, 2, 0, 1, 0, 0, 0, 0, 0}).find("strides"), std::string::npos);
     EXPECT_NE(message({1, 4, 4, 1, 2, 2, 1, 1, 2, 0, 0, 0, 0}).find("less than the window"),
               std::string::npos);
+    EXPECT_NE(
+        message({int64_t{1} << 32, 1 << 20, 4, 1, 2, 2, 1, 1, 0, 0, 0, 0, 0}).find("4294967296x1048576x4x1"),
+        std::string::npos);
+    EXPECT_NE(message({1, 4, 4, 1, int64_t{1} << 40, 2, 1, 1, 0, 0, 0, 0, 0}).find("2^30"),
+              std::string::npos);
+    EXPECT_NE(message({1, 4, 4, 1, 1 << 20, 1 << 20, 1, 1, kPad, kPad, kPad, kPad, 0}).find("2^38"),
+              std::string::npos)
+        << "of y";
+    EXPECT_EQ(jl_open_dense()->pool(nullptr, memory, memory, nullptr), JL_BAD_ARGUMENT);
+    EXPECT_EQ(jl_open_dense()->pool_winners_bytes(nullptr), 0);
+    EXPECT_NE(std::string(jl_open_dense()->last_error()).find("shape is null"), std::string::npos);
     const jl_pool good = {1, 4, 4, 1, 2, 2, 1, 1, 0, 0, 0, 0, 0};
+    EXPECT_EQ(jl_open_dense()->pool(&good, memory, nullptr, nullptr), JL_BAD_ARGUMENT);
+    EXPECT_EQ(jl_open_dense()->pool(&good, nullptr, memory, nullptr), JL_BAD_ARGUMENT);
+    EXPECT_EQ(jl_open_dense()->pool_backward(&good, nullptr, memory, memory), JL_BAD_ARGUMENT);
+    EXPECT_EQ(jl_open_dense()->pool_backward(&good, memory, memory, nullptr), JL_BAD_ARGUMENT);
     EXPECT_EQ(jl_open_dense()->pool_backward(&good, memory, nullptr, memory), JL_BAD_ARGUMENT);
     EXPECT_NE(std::string(jl_open_dense()->last_error()).find("winners"), std::string::npos);
 }

@@ -37,10 +37,10 @@ JL_JNI(jint, VectorQuantizeKernels, ema0)
  jlong state, jlong counts, jlong sums, jlong codebook, jlong workspace, jlong workspace_bytes,
  jlong stream) {
     const jl_vector_quantize shape = {row_count, code_count, dims};
-    return kernels(table)->vector_quantize_ema(
-        &shape, pointer<const float>(x), pointer<const int32_t>(codes),
-        pointer<jl_vector_quantize_ema>(state), pointer<float>(counts), pointer<float>(sums),
-        pointer<float>(codebook), workspace_of(workspace, workspace_bytes), stream_of(stream));
+    return kernels(table)->vector_quantize_ema(&shape, pointer<const float>(x), pointer<const int32_t>(codes),
+                                               pointer<jl_vector_quantize_ema>(state), pointer<float>(counts),
+                                               pointer<float>(sums), pointer<float>(codebook),
+                                               workspace_of(workspace, workspace_bytes), stream_of(stream));
 }
 
 JL_JNI(jint, VectorQuantizeKernels, usage0)

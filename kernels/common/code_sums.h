@@ -15,6 +15,7 @@
 namespace jlatent::JL_TABLE {
 
 constexpr int64_t kCodeChunk = 128;
+constexpr int64_t kMostCodeDims = int64_t{1} << 20;  // CUDA grids have at most 65535 times 32 columns
 
 struct CodeSort {
     int64_t count;    // positions

@@ -67,6 +67,7 @@ struct Quad {
 };
 
 __device__ inline bool aligned16(const void* p) { return (reinterpret_cast<uintptr_t>(p) & 15) == 0; }
+__device__ inline bool aligned8(const void* p) { return (reinterpret_cast<uintptr_t>(p) & 7) == 0; }
 
 // Elements [i, i + count) of p, count <= 4; the rest of the quad is 0.
 __device__ inline Quad load_quad(const float* p, int64_t i, int count) {
@@ -94,11 +95,9 @@ __device__ inline void store_quad(float* p, int64_t i, int count, const Quad& q)
 // The same for bf16, in 8 bytes.
 __device__ inline Quad load_quad(const uint16_t* p, int64_t i, int count) {
     Quad q = {{0.0f, 0.0f, 0.0f, 0.0f}};
-    if (count == 4 && (reinterpret_cast<uintptr_t>(p + i) & 7) == 0) {
-        const uint64_t all = *reinterpret_cast<const uint64_t*>(p + i);
-        JL_UNROLL
-        for (int k = 0; k < 4; ++k) q.v[k] = float_of_bf16(static_cast<uint16_t>(all >> 16 * k));
-        return q;
+    if (count == 4 && aligned8(p + i)) {
+        const ushort4 h = *reinterpret_cast<const ushort4*>(p + i);
+        return {{float_of_bf16(h.x), float_of_bf16(h.y), float_of_bf16(h.z), float_of_bf16(h.w)}};
     }
     JL_UNROLL
     for (int k = 0; k < 4; ++k)
@@ -107,11 +106,9 @@ __device__ inline Quad load_quad(const uint16_t* p, int64_t i, int count) {
 }
 
 __device__ inline void store_quad(uint16_t* p, int64_t i, int count, const Quad& q) {
-    if (count == 4 && (reinterpret_cast<uintptr_t>(p + i) & 7) == 0) {
-        uint64_t all = 0;
-        JL_UNROLL
-        for (int k = 0; k < 4; ++k) all |= static_cast<uint64_t>(bf16_of_float(q.v[k])) << 16 * k;
-        *reinterpret_cast<uint64_t*>(p + i) = all;
+    if (count == 4 && aligned8(p + i)) {
+        *reinterpret_cast<ushort4*>(p + i) = make_ushort4(bf16_of_float(q.v[0]), bf16_of_float(q.v[1]),
+                                                          bf16_of_float(q.v[2]), bf16_of_float(q.v[3]));
         return;
     }
     JL_UNROLL

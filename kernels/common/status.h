@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <initializer_list>
 #include <new>
 #include <stdexcept>
 
@@ -13,6 +14,14 @@ namespace jlatent {
 
 const char* last_error();
 jl_status fail(jl_status status, const char* format, ...) __attribute__((format(printf, 2, 3)));
+
+// The most elements that an array may have: 1 TB of floats. Up to here no index overflows, and a thread for each
+// is within CUDA's 2^31 blocks.
+constexpr int64_t kMostElements = int64_t{1} << 38;
+
+// Whether an array of these extents, none negative, has no more. An extent of 0 counts as 1, for what is computed
+// from the others.
+bool fits(std::initializer_list<int64_t> extents);
 
 // The table's entries: no exception crosses the ABI.
 template <auto launcher>

@@ -111,7 +111,7 @@ size_t sum_axis_workspace(int64_t outer, int64_t n, int64_t inner);
 
 // What every table refuses.
 inline jl_status check_elementwise(const char* operation, int64_t count, const void* in, const void* out) {
-    JL_REQUIRE(count >= 0, "%s: count must not be negative, got %lld", operation,
+    JL_REQUIRE(count >= 0 && count <= kMostElements, "%s: count must be in [0, 2^38], got %lld", operation,
                static_cast<long long>(count));
     JL_REQUIRE(count == 0 || (in != nullptr && out != nullptr), "%s: an array is null", operation);
     return JL_OK;
@@ -121,6 +121,9 @@ inline jl_status check_sum_axis(const float* x, const float* out, int64_t outer,
                                 jl_workspace workspace) {
     JL_REQUIRE(outer >= 0 && n >= 0 && inner >= 0,
                "sum_axis: extents must not be negative, got [%lld, %lld, %lld]",
+               static_cast<long long>(outer), static_cast<long long>(n), static_cast<long long>(inner));
+    JL_REQUIRE(fits({outer, n, inner}),
+               "sum_axis: at most 2^38 elements are possible, got %lld x %lld x %lld",
                static_cast<long long>(outer), static_cast<long long>(n), static_cast<long long>(inner));
     JL_REQUIRE(outer == 0 || inner == 0 || (out != nullptr && (n == 0 || x != nullptr)),
                "sum_axis: an array is null");
@@ -139,6 +142,10 @@ inline jl_status check_copy_blocks(const float* x, int64_t x_stride, const float
                "copy_blocks: strides %lld and %lld are shorter than a row of %lld columns",
                static_cast<long long>(x_stride), static_cast<long long>(out_stride),
                static_cast<long long>(columns));
+    JL_REQUIRE(fits({rows, x_stride}) && fits({rows, out_stride}),
+               "copy_blocks: at most 2^38 elements are possible, got %lld rows, strides %lld and %lld",
+               static_cast<long long>(rows), static_cast<long long>(x_stride),
+               static_cast<long long>(out_stride));
     JL_REQUIRE(rows == 0 || columns == 0 || (x != nullptr && out != nullptr),
                "copy_blocks: an array is null");
     return JL_OK;

@@ -233,6 +233,12 @@ TEST(Elementwise, BadArgumentsAreNamed) {
     EXPECT_BAD_ARGUMENT(kernels().activation_forward(99, x.data(), x.data(), 4, stream()), "99");
     EXPECT_BAD_ARGUMENT(kernels().activation_forward(JL_RELU, nullptr, x.data(), 4, stream()), "null");
     EXPECT_BAD_ARGUMENT(kernels().add(x.data(), x.data(), x.data(), -1, stream()), "-1");
+    EXPECT_BAD_ARGUMENT(kernels().add(x.data(), x.data(), x.data(), (int64_t{1} << 38) + 1, stream()),
+                        "2^38");
+    const int64_t huge = int64_t{1} << 32;
+    EXPECT_BAD_ARGUMENT(kernels().sum_axis(x.data(), x.data(), huge, 1, huge, w.get(), stream()), "x 1 x");
+    EXPECT_BAD_ARGUMENT(kernels().copy_blocks(x.data(), huge, x.data(), 2, huge, 2, stream()),
+                        "strides 4294967296 and 2");
     EXPECT_BAD_ARGUMENT(kernels().scale(x.data(), nullptr, x.data(), 4, stream()), "factor");
     EXPECT_BAD_ARGUMENT(kernels().multiply(x.data(), nullptr, x.data(), 4, stream()), "multiply");
     EXPECT_BAD_ARGUMENT(kernels().sum_axis(x.data(), x.data(), 1, 2, 2, {w.get().data, 4}, stream()),

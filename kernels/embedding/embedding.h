@@ -32,6 +32,12 @@ inline jl_status check_embedding(const char* operation, const jl_embedding* s, c
         "%s: count must be in [0, 2^31 - 2], rows in [1, 2^31 - 2], dims at least 0, got %lld, %lld and %lld",
         operation, static_cast<long long>(s->count), static_cast<long long>(s->rows),
         static_cast<long long>(s->dims));
+    JL_REQUIRE(
+        s->dims <= kMostCodeDims && fits({s->count, s->dims}) && fits({s->rows, s->dims}),
+        "%s: dims must be at most 2^20 and arrays at most 2^38 elements, got %lld codes, %lld rows and "
+        "%lld dims",
+        operation, static_cast<long long>(s->count), static_cast<long long>(s->rows),
+        static_cast<long long>(s->dims));
     JL_REQUIRE(s->count == 0 || s->dims == 0 || (codes != nullptr && large != nullptr),
                "%s: an array is null", operation);
     JL_REQUIRE(s->dims == 0 || small != nullptr, "%s: the table is null", operation);

@@ -134,6 +134,12 @@ TEST(Embedding, BadArgumentsAreNamed) {
         kernels().embedding_forward(&negative, x.data(), codes.data(), x.data(), nullptr, stream()), "-1, 2");
     EXPECT_BAD_ARGUMENT(
         kernels().embedding_forward(&empty, x.data(), codes.data(), x.data(), nullptr, stream()), "got 2, 0");
+    const jl_embedding wide = {2, 2, (1 << 20) + 1}, huge = {1 << 20, 2, 1 << 20};
+    EXPECT_BAD_ARGUMENT(
+        kernels().embedding_forward(&wide, x.data(), codes.data(), x.data(), nullptr, stream()), "2^20");
+    EXPECT_BAD_ARGUMENT(
+        kernels().embedding_backward(&huge, codes.data(), x.data(), x.data(), w.get(), stream()),
+        "1048576 codes");
     EXPECT_BAD_ARGUMENT(kernels().embedding_forward(&s, nullptr, codes.data(), x.data(), nullptr, stream()),
                         "table is null");
     EXPECT_BAD_ARGUMENT(kernels().embedding_backward(&s, nullptr, x.data(), x.data(), w.get(), stream()),

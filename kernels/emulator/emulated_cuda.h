@@ -58,6 +58,12 @@ struct alignas(16) float4 {
     float x, y, z, w;
 };
 inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+struct alignas(8) ushort4 {
+    unsigned short x, y, z, w;
+};
+inline ushort4 make_ushort4(unsigned short x, unsigned short y, unsigned short z, unsigned short w) {
+    return {x, y, z, w};
+}
 
 // Cache hints change nothing here; an aligned type still has to be aligned.
 template <class T>

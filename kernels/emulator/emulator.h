@@ -3,7 +3,7 @@
 // undefined (a divergent barrier, a shuffle with lanes missing, threads that wait for ever) ends the launch
 // with an error that says where.
 //
-// The order in which threads run is shuffled, always in the same way;
+// The order in which threads run is shuffled, always in the same way, and some warps run far ahead of others;
 // JLATENT_EMULATOR_ORDER=forward|reverse|shuffle:SEED sets another. x86-64 Linux only.
 #pragma once
 #include <cstddef>

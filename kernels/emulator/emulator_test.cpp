@@ -1,6 +1,8 @@
 // What the emulator computes, in whatever order threads run, and the faults it reports.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <cstring>
 #include <string>
 #include <thread>
 #include <vector>
@@ -97,6 +99,27 @@ TEST(Emulator, LaunchesFromTwoHostThreadsDoNotMix) {
     std::thread one(work), two(work);
     one.join();
     two.join();
+}
+
+// When each warp took its first step behind a barrier, and its last before the next.
+void steps_kernel(unsigned* clock, unsigned* first, unsigned* last) {
+    const unsigned warp = threadIdx.x / 32;
+    __syncthreads();
+    if (threadIdx.x % 32 == 0) first[warp] = (*clock)++;
+    for (int i = 0; i < 5; ++i) __syncwarp();
+    if (threadIdx.x % 32 == 0) last[warp] = (*clock)++;
+    __syncthreads();
+}
+
+TEST(Emulator, SomeWarpsRunAheadWhenShuffled) {
+    const char* order = getenv("JLATENT_EMULATOR_ORDER");
+    const bool shuffled = order == nullptr || strncmp(order, "shuffle", 7) == 0;
+    unsigned clock = 0, first[16], last[16];
+    ASSERT_EQ(launch({dim3(1), dim3(512), 0, false}, steps_kernel, &clock, first, last), cudaSuccess);
+    int ahead = 0;
+    for (const unsigned l : last)
+        for (const unsigned f : first) ahead += l < f;
+    EXPECT_EQ(ahead > 0, shuffled) << ahead << " pairs of warps";
 }
 
 // ---- faults: each ends its launch with a text, and the next launch works ----

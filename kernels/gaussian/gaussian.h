@@ -65,6 +65,11 @@ inline jl_status check_gaussian(const char* operation, const jl_gaussian* shape,
                static_cast<long long>(s.samples));
     JL_REQUIRE(s.row_stride >= s.dims, "%s: row_stride %lld is smaller than dims %lld", operation,
                static_cast<long long>(s.row_stride), static_cast<long long>(s.dims));
+    JL_REQUIRE(
+        fits({s.rows, s.row_stride}) && fits({s.rows, s.samples, s.dims}),
+        "%s: at most 2^38 elements are possible, got %lld rows, row_stride %lld, %lld samples of %lld dims",
+        operation, static_cast<long long>(s.rows), static_cast<long long>(s.row_stride),
+        static_cast<long long>(s.samples), static_cast<long long>(s.dims));
     JL_REQUIRE(s.log_var_min <= s.log_var_max, "%s: log_var_min %g is above log_var_max %g", operation,
                static_cast<double>(s.log_var_min), static_cast<double>(s.log_var_max));
     JL_REQUIRE(s.free_bits >= 0.0f, "%s: free_bits must be at least 0, got %g", operation,

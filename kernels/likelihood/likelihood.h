@@ -97,6 +97,9 @@ inline jl_status check_likelihood(const jl_likelihood* shape, const float* param
     JL_REQUIRE(shape->rows >= 0 && shape->dims >= 1,
                "likelihood: rows >= 0 and dims >= 1 are needed, got %lld and %lld",
                static_cast<long long>(shape->rows), static_cast<long long>(shape->dims));
+    JL_REQUIRE(fits({shape->rows, shape->dims, 2}),
+               "likelihood: at most 2^37 values are possible, got %lld rows of %lld",
+               static_cast<long long>(shape->rows), static_cast<long long>(shape->dims));
     JL_REQUIRE(shape->samples >= 1 && shape->rows % shape->samples == 0,
                "likelihood: samples must divide rows, got %lld and %lld",
                static_cast<long long>(shape->samples), static_cast<long long>(shape->rows));

@@ -180,6 +180,8 @@ TEST(Likelihood, BadArgumentsAreNamed) {
     };
     EXPECT_BAD_ARGUMENT(run({2, 0, 1, JL_BERNOULLI, 0, 0.0f, 0.0f}, w.get()), "dims >= 1");
     EXPECT_BAD_ARGUMENT(run({-1, 1, 1, JL_BERNOULLI, 0, 0.0f, 0.0f}, w.get()), "got -1");
+    EXPECT_BAD_ARGUMENT(run({int64_t{1} << 32, int64_t{1} << 32, 1, JL_BERNOULLI, 0, 0.0f, 0.0f}, w.get()),
+                        "2^37");
     EXPECT_BAD_ARGUMENT(run({2, 1, 0, JL_BERNOULLI, 0, 0.0f, 0.0f}, w.get()), "got 0 and 2");
     EXPECT_BAD_ARGUMENT(run({2, 1, 3, JL_BERNOULLI, 0, 0.0f, 0.0f}, w.get()), "samples must divide rows");
     EXPECT_BAD_ARGUMENT(run({2, 1, 1, JL_BERNOULLI, 1, 0.0f, 0.0f}, w.get()), "no scale");

@@ -101,6 +101,10 @@ inline jl_status check_norm(const char* operation, const jl_norm* shape) {
     JL_REQUIRE(s.channels < (int64_t{1} << 31) / s.groups,
                "%s: groups channels must be below 2^31, got %lld x %lld", operation,
                static_cast<long long>(s.groups), static_cast<long long>(s.channels));
+    JL_REQUIRE(fits({s.outer, s.spatial, s.groups, s.channels}),
+               "%s: at most 2^38 elements are possible, got %lld x %lld x %lld x %lld", operation,
+               static_cast<long long>(s.outer), static_cast<long long>(s.spatial),
+               static_cast<long long>(s.groups), static_cast<long long>(s.channels));
     JL_REQUIRE(s.epsilon > 0.0f && s.epsilon < INFINITY, "%s: epsilon must be positive and finite, got %g",
                operation, static_cast<double>(s.epsilon));
     return JL_OK;

@@ -27,6 +27,8 @@ inline jl_status check_upsample(const char* operation, const jl_upsample* s, con
                static_cast<long long>(s->width), static_cast<long long>(s->channels));
     JL_REQUIRE(s->factor_y >= 1 && s->factor_x >= 1, "%s: factors must be at least 1, got %lld and %lld",
                operation, static_cast<long long>(s->factor_y), static_cast<long long>(s->factor_x));
+    JL_REQUIRE(fits({s->images, s->height, s->width, s->channels, s->factor_y, s->factor_x}),
+               "%s: the large image has more than 2^38 elements", operation);
     JL_REQUIRE(small_elements(*s) == 0 || (small != nullptr && large != nullptr), "%s: an array is null",
                operation);
     return JL_OK;

@@ -47,8 +47,8 @@ void add_pixels(const float* from, float* to, int64_t width, int64_t channels, i
 jl_status upsample_forward(const jl_upsample* shape, const float* x, float* y, jl_stream) {
     if (const jl_status status = check_upsample("upsample_forward", shape, x, y)) return status;
     const jl_upsample s = *shape;
+    if (small_elements(s) == 0) return JL_OK;  // the other extents may be any
     const int64_t in = s.width * s.channels, row = in * s.factor_x;
-    if (row == 0) return JL_OK;
     // A task is some of the copies of one row of x.
     const int64_t copies = row < kTile ? kTile / row : 1, parts = (s.factor_y + copies - 1) / copies;
     parallel_for(s.images * s.height * parts, small_elements(s) * s.factor_y * s.factor_x, [=](int64_t task) {
@@ -69,6 +69,7 @@ jl_status upsample_forward(const jl_upsample* shape, const float* x, float* y, j
 jl_status upsample_backward(const jl_upsample* shape, const float* dy, float* dx, jl_stream) {
     if (const jl_status status = check_upsample("upsample_backward", shape, dx, dy)) return status;
     const jl_upsample s = *shape;
+    if (small_elements(s) == 0) return JL_OK;
     const int64_t in = s.width * s.channels, row = in * s.factor_x;
     parallel_for(s.images * s.height, small_elements(s) * s.factor_y * s.factor_x, [=](int64_t to) {
         float* sums = dx + to * in;

@@ -52,6 +52,10 @@ TEST(Resample, BadArgumentsAreNamed) {
                       good = {1, 1, 1, 1, 2, 2};
     EXPECT_BAD_ARGUMENT(kernels().upsample_forward(&negative, x.data(), x.data(), stream()), "[1, -2, 1, 1]");
     EXPECT_BAD_ARGUMENT(kernels().upsample_backward(&shrinking, x.data(), x.data(), stream()), "0 and 2");
+    const jl_upsample huge = {int64_t{1} << 32, 1, int64_t{1} << 32, 1, 1, 1},
+                      enlarged = {1, 4, 4, 1, 1 << 20, 1 << 20};
+    EXPECT_BAD_ARGUMENT(kernels().upsample_forward(&huge, x.data(), x.data(), stream()), "2^38");
+    EXPECT_BAD_ARGUMENT(kernels().upsample_backward(&enlarged, x.data(), x.data(), stream()), "2^38");
     EXPECT_BAD_ARGUMENT(kernels().upsample_forward(&good, nullptr, x.data(), stream()), "null");
     EXPECT_BAD_ARGUMENT(kernels().upsample_forward(nullptr, x.data(), x.data(), stream()), "shape");
 }

@@ -23,6 +23,8 @@ inline jl_status check_softmax(const char* operation, const void* x, const void*
                                int64_t rows, int64_t columns) {
     JL_REQUIRE(rows >= 0 && columns >= 0, "%s: rows and columns must not be negative, got %lld and %lld",
                operation, static_cast<long long>(rows), static_cast<long long>(columns));
+    JL_REQUIRE(fits({rows, columns}), "%s: at most 2^38 elements are possible, got %lld x %lld", operation,
+               static_cast<long long>(rows), static_cast<long long>(columns));
     JL_REQUIRE(rows == 0 || columns == 0 || (x != nullptr && y != nullptr && out != nullptr),
                "%s: an array is null", operation);
     return JL_OK;

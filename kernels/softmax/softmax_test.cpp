@@ -133,6 +133,9 @@ TEST(Softmax, BackwardPastMinusInfinity) {
 TEST(Softmax, BadArgumentsAreNamed) {
     Floats x(std::vector<float>(4, 0.0f));
     EXPECT_BAD_ARGUMENT(kernels().softmax_forward(0, x.data(), x.data(), -1, 2, stream()), "-1 and 2");
+    EXPECT_BAD_ARGUMENT(
+        kernels().softmax_forward(0, x.data(), x.data(), int64_t{1} << 32, int64_t{1} << 32, stream()),
+        "4294967296 x 4294967296");
     EXPECT_BAD_ARGUMENT(kernels().softmax_forward(0, nullptr, x.data(), 2, 2, stream()), "softmax_forward");
     EXPECT_BAD_ARGUMENT(kernels().softmax_backward(1, x.data(), nullptr, x.data(), 2, 2, stream()), "null");
 }

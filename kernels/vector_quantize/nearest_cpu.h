@@ -27,6 +27,8 @@ constexpr int64_t kBlockFloats = 128 * 1024, kMostBlockRows = 480;
 typedef float Vector __attribute__((vector_size(kLanes * sizeof(float))));
 typedef int32_t Indices __attribute__((vector_size(kLanes * sizeof(int32_t))));
 
+constexpr double kLargestFinite = 1e300;  // more than any norm of finite floats, scaled or not
+
 // What a row has seen so far. Lane l looks after the codes k with k % kLanes = l: its best score, the code that has it,
 // and its second best.
 struct Slots {
@@ -103,7 +105,7 @@ class NearestSearch {
 
     static int64_t first_not_finite(const double* norms, int64_t count) {
         for (int64_t i = 0; i < count; ++i)
-            if (!(norms[i] <= 1e300)) return i;
+            if (!(norms[i] <= kLargestFinite)) return i;
         return -1;
     }
 
@@ -118,10 +120,8 @@ class NearestSearch {
         const int64_t tiles = (count + kTileRows - 1) / kTileRows;
         for (int64_t r = 0; r < tiles * kTileRows; ++r) {
             const bool counts = r < count && (row_mask == nullptr || row_mask[r] != 0.0f);
-            norms[r] = counts ? norm_of(x + r * dims_, dims_) : 0.0;
-            if (!(norms[r] <= 1e300)) return false;
-            pack_row(counts && norms[r] * scale_ < kLargestNorm ? x + r * dims_ : nullptr,
-                     rows + r * stride_);
+            norms[r] = pack_row(counts ? x + r * dims_ : nullptr, rows + r * stride_);
+            if (!(norms[r] <= kLargestFinite)) return false;
             slots[r].best = slots[r].second = Vector{} - INFINITY;
             slots[r].code = Indices{};
         }
@@ -151,15 +151,26 @@ class NearestSearch {
         }
     }
 
-    // Zeros for null.
-    void pack_row(const float* x, float* to) const {
-        if (x == nullptr) {
-            memset(to, 0, static_cast<size_t>(dims_) * sizeof(float));
-            return;
+    // Scales a row; zeros for null, and where f32 cannot hold it. Returns the scaled norm, or a little more; NaN or
+    // infinity where the row is not finite.
+    double pack_row(const float* x, float* to) const {
+        const float scale = static_cast<float>(scale_);
+        if (x != nullptr && scale >= 0x1p-126f && scale <= 0x1p126f) {
+            float square = 0.0f;
+#pragma omp simd reduction(+ : square)
+            for (int64_t d = 0; d < dims_; ++d) {
+                to[d] = x[d] * scale;
+                square += to[d] * to[d];
+            }
+            // Neither overflow nor underflow had a part.
+            if (square > 1e-20f && square < 1e30f)
+                return std::sqrt(square * (1.0 + rounding(static_cast<double>(dims_) + 4.0, 0x1p-24)));
         }
-        const double scale = scale_;
-#pragma omp simd
-        for (int64_t d = 0; d < dims_; ++d) to[d] = static_cast<float>(static_cast<double>(x[d]) * scale);
+        const double norm = x == nullptr ? 0.0 : norm_of(x, dims_) * scale_;
+        const bool fits = x != nullptr && norm < kLargestNorm;
+        for (int64_t d = 0; d < dims_; ++d)
+            to[d] = fits ? static_cast<float>(static_cast<double>(x[d]) * scale_) : 0.0f;
+        return norm;
     }
 
     static Vector load(const float* p) {
@@ -203,18 +214,18 @@ class NearestSearch {
     }
 
     // The nearest code of a row, from what the sweep kept of it.
-    int64_t settle(const float* x, double norm, const Slots& slots) const {
+    int64_t settle(const float* x, double scaled, const Slots& slots) const {
         float best[kLanes], second[kLanes];
         int32_t code[kLanes];
         memcpy(best, &slots.best, sizeof best);
         memcpy(second, &slots.second, sizeof second);
         memcpy(code, &slots.code, sizeof code);
+        const double norm = scaled / scale_;
         Nearest nearest = {-1, 0.0, 0.0};
         const auto consider = [&](int64_t k) {
             nearest.consider(x, codebook_, dims_, k, score_f64(x, codebook_ + k * dims_, dims_),
                              f64_bound(norm, m_.norms[k], dims_));
         };
-        const double scaled = norm * scale_;
         if (!(scaled < kLargestNorm)) {
             for (int64_t k = 0; k < codes_; ++k) consider(k);
             return nearest.code;

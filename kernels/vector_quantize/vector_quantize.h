@@ -51,13 +51,16 @@ size_t vector_quantize_workspace(const jl_vector_quantize* shape);
 inline jl_status check_vector_quantize(const char* operation, const jl_vector_quantize* s, const void* x,
                                        const void* codebook, const void* codes, jl_workspace workspace) {
     constexpr int64_t kMost = (int64_t{1} << 31) - 2;  // positions and codes are i32
-    constexpr int64_t kMostDims = int64_t{1} << 20;    // the bounds hold up to here
     JL_REQUIRE(s != nullptr, "%s: shape is null", operation);
     JL_REQUIRE(s->rows >= 0 && s->rows <= kMost && s->codes >= 1 && s->codes <= kMost && s->dims >= 1 &&
-                   s->dims <= kMostDims,
+                   s->dims <= kMostCodeDims,
                "%s: rows must be in [0, 2^31 - 2], codes in [1, 2^31 - 2], dims in [1, 2^20], got %lld, %lld "
                "and %lld",
                operation, static_cast<long long>(s->rows), static_cast<long long>(s->codes),
+               static_cast<long long>(s->dims));
+    JL_REQUIRE(fits({s->rows, s->dims}) && fits({s->codes, s->dims}),
+               "%s: arrays have at most 2^38 elements, got %lld rows, %lld codes and %lld dims", operation,
+               static_cast<long long>(s->rows), static_cast<long long>(s->codes),
                static_cast<long long>(s->dims));
     JL_REQUIRE(codebook != nullptr, "%s: the codebook is null", operation);
     JL_REQUIRE(s->rows == 0 || (x != nullptr && codes != nullptr), "%s: x and codes must not be null",

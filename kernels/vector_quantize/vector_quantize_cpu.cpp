@@ -10,7 +10,10 @@ constexpr int64_t kTile = 4096;  // elements a task of the cheap loops
 
 // What follows from a row's code.
 float quantize_row(const float* x, const float* e, float* q, int64_t dims) {
-    if (q != nullptr) memcpy(q, e, static_cast<size_t>(dims) * sizeof(float));
+    if (q != nullptr) {
+#pragma omp simd
+        for (int64_t d = 0; d < dims; ++d) q[d] = e[d];  // rows are short: no call
+    }
     return lane_sum(dims, [=](int64_t d) {
         const float difference = x[d] - e[d];
         return difference * difference;
@@ -105,8 +108,9 @@ jl_status vector_quantize_forward(const jl_vector_quantize* shape, const float* 
         }
     });
     for (int64_t n = 0; n < s.rows && !finite; ++n)
-        JL_REQUIRE((row_mask != nullptr && row_mask[n] == 0.0f) || norm_of(x + n * s.dims, s.dims) <= 1e300,
-                   "vector_quantize_forward: row %lld of x is not finite", static_cast<long long>(n));
+        JL_REQUIRE(
+            (row_mask != nullptr && row_mask[n] == 0.0f) || norm_of(x + n * s.dims, s.dims) <= kLargestFinite,
+            "vector_quantize_forward: row %lld of x is not finite", static_cast<long long>(n));
 
     int32_t count = 0;
     for (int64_t n = 0; n < s.rows; ++n) count += codes[n] >= 0 ? 1 : 0;

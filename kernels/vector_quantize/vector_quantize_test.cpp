@@ -503,6 +503,7 @@ TEST(VectorQuantize, BadArgumentsAreNamed) {
     EXPECT_BAD_ARGUMENT(run({4, 0, 2}, x.data(), w.get()), "got 4, 0 and 2");
     EXPECT_BAD_ARGUMENT(run({4, 2, 0}, x.data(), w.get()), "got 4, 2 and 0");
     EXPECT_BAD_ARGUMENT(run({-1, 2, 2}, x.data(), w.get()), "got -1, 2 and 2");
+    EXPECT_BAD_ARGUMENT(run({4, int64_t{1} << 30, 1 << 19}, x.data(), w.get()), "2^38");
     EXPECT_BAD_ARGUMENT(run({4, 2, 2}, nullptr, w.get()), "codebook is null");
     EXPECT_BAD_ARGUMENT(run({4, 2, 2}, x.data(), {w.get().data, 8}), "8 bytes");
     EXPECT_BAD_ARGUMENT(kernels().vector_quantize_usage(0, codes.data(), codes.data(), x.data(), stream()),

@@ -7,6 +7,29 @@ import java.util.stream.Collectors;
 final class Checks {
     private Checks() {}
 
+    private static final int FURTHEST = Short.MAX_VALUE;
+
+    /**
+     * Pixels that a window moves, or reaches beyond an image: from {@code least} to 32767, as the
+     * libraries below compute addresses from them.
+     */
+    static void steps(String name, int least, int... pixels) {
+        for (int p : pixels) {
+            if (p < least || p > FURTHEST) {
+                throw new IllegalArgumentException(
+                        name
+                                + " must be from "
+                                + least
+                                + " to "
+                                + FURTHEST
+                                + ", got "
+                                + Arrays.stream(pixels)
+                                        .mapToObj(Integer::toString)
+                                        .collect(Collectors.joining(", ")));
+            }
+        }
+    }
+
     static long address(Tensor tensor) {
         return tensor == null ? 0 : tensor.address();
     }

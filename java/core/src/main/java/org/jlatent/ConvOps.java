@@ -18,8 +18,10 @@ import org.jlatent.spi.Dense.ConvShape;
 public final class ConvOps {
     private ConvOps() {}
 
+    private static final long MOST = 1L << 60; // above any extent
+
     /**
-     * How the kernel goes over the image.
+     * How the kernel goes over the image. Strides, padding and dilations are at most 32767.
      *
      * @param strideY pixels from one window to the next
      * @param padTop rows of zeros above
@@ -37,17 +39,9 @@ public final class ConvOps {
             int dilationX,
             int groups) {
         public Options {
-            if (strideY < 1 || strideX < 1) {
-                throw new IllegalArgumentException(
-                        "strides must be at least 1, got " + strideY + " and " + strideX);
-            }
-            if (padTop < 0 || padLeft < 0 || padBottom < 0 || padRight < 0) {
-                throw new IllegalArgumentException("padding must not be negative");
-            }
-            if (dilationY < 1 || dilationX < 1) {
-                throw new IllegalArgumentException(
-                        "dilations must be at least 1, got " + dilationY + " and " + dilationX);
-            }
+            Checks.steps("strides", 1, strideY, strideX);
+            Checks.steps("padding", 0, padTop, padLeft, padBottom, padRight);
+            Checks.steps("dilations", 1, dilationY, dilationX);
             if (groups < 1) {
                 throw new IllegalArgumentException("groups must be at least 1, got " + groups);
             }
@@ -99,8 +93,11 @@ public final class ConvOps {
         }
 
         private static long extent(long size, long padding, long kernel, int dilation, int stride) {
-            long window = Math.addExact(Math.multiplyExact(kernel - 1, (long) dilation), 1);
-            return Math.floorDiv(Math.subtractExact(size + padding, window), (long) stride) + 1;
+            if (kernel - 1 > MOST / dilation) {
+                return 0;
+            }
+            long window = (kernel - 1) * dilation + 1;
+            return Math.floorDiv(size - window + padding, (long) stride) + 1;
         }
 
         private ConvShape shape(Shape x, Shape weight, int activation, int dtype) {

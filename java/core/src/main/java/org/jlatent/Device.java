@@ -97,7 +97,8 @@ public final class Device implements AutoCloseable {
      * The cores that the CPU operations of the calling thread may use from now on, on any device.
      * No effect on a GPU.
      *
-     * @param threads at least 1; all cores when never set
+     * @param threads at least 1; all cores when never set. More than there are cores, and than 64,
+     *     count as so many
      * @throws IllegalArgumentException if it is less
      */
     public Device threads(int threads) {

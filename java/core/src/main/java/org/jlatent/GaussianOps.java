@@ -131,7 +131,7 @@ public final class GaussianOps {
             Tensor noise,
             Tensor klWeight) {
         checkGaussian(scope, q, options, random, noise, klWeight);
-        Tensor z = scope.empty(Shape.of(Math.multiplyExact(q.rows(), options.samples()), q.dims()));
+        Tensor z = scope.empty(samplesShape(q, options));
         Tensor klRows = scope.empty(Shape.of(q.rows()));
         Tensor klTotal = scope.empty(Shape.of(1));
         Shape perSample = Shape.of(q.rows(), options.samples());
@@ -170,8 +170,7 @@ public final class GaussianOps {
             Gradients d) {
         checkGaussian(scope, q, options, random, noise, klWeight);
         Shape perSample = Shape.of(q.rows(), options.samples());
-        requireOptional(
-                "gaussian backward", "dz", d.dz, Shape.of(q.rows() * options.samples(), q.dims()));
+        requireOptional("gaussian backward", "dz", d.dz, samplesShape(q, options));
         requireOptional("gaussian backward", "dKlRows", d.dKlRows, Shape.of(q.rows()));
         requireOptional("gaussian backward", "dKlTotal", d.dKlTotal, Shape.of(1));
         requireOptional("gaussian backward", "dLogQ", d.dLogQ, perSample);
@@ -198,6 +197,10 @@ public final class GaussianOps {
         return gradient;
     }
 
+    private static Shape samplesShape(Posterior q, Options options) {
+        return Shape.of(Shape.product(q.rows(), options.samples()), q.dims());
+    }
+
     private static void checkGaussian(
             Scope scope,
             Posterior q,
@@ -212,8 +215,7 @@ public final class GaussianOps {
         if (random == null && noise == null) {
             throw new IllegalArgumentException("gaussian needs a random state or explicit noise");
         }
-        requireOptional(
-                "gaussian", "noise", noise, Shape.of(q.rows() * options.samples(), q.dims()));
+        requireOptional("gaussian", "noise", noise, samplesShape(q, options));
         requireOptional("gaussian", "klWeight", klWeight, Shape.of(1));
         floats("gaussian", scope, q.tensors().toArray(Tensor[]::new));
         floats("gaussian", scope, random == null ? null : random.state(), noise, klWeight);

@@ -9,7 +9,7 @@ public class JlatentException extends RuntimeException {
      * @param message one line: what was given, what to do
      */
     public JlatentException(String message) {
-        super(message);
+        super(oneLine(message));
     }
 
     /**
@@ -17,6 +17,11 @@ public class JlatentException extends RuntimeException {
      * @param cause what happened below
      */
     public JlatentException(String message, Throwable cause) {
-        super(message, cause);
+        super(oneLine(message), cause);
+    }
+
+    /** Names and headers of damaged files may hold anything; a terminal should not see it. */
+    private static String oneLine(String message) {
+        return message == null ? null : message.replaceAll("\\p{Cntrl}+", " ");
     }
 }

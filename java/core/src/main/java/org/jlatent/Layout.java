@@ -96,6 +96,9 @@ public final class Layout {
     /** {@code [count, rows, columns]} to {@code [count, columns, rows]}. */
     private static float[] swap(float[] values, int count, int rows, int columns) {
         float[] swapped = new float[values.length];
+        if (values.length == 0) {
+            return swapped; // the other extents may be any
+        }
         for (int i = 0; i < count; i++) {
             int first = i * rows * columns;
             for (int r = 0; r < rows; r++) {

@@ -250,8 +250,9 @@ public final class Ops {
 
     /** Sum over all axes but the last: {@code [..., n]} to {@code [n]}, in a fixed order. */
     public static Tensor sumRows(Scope scope, Tensor x) {
-        long columns = x.shape().get(-1);
-        return sum("sumRows", scope, x, Shape.of(columns), 1, x.shape().rows(), columns);
+        Axis last = Axis.of("sumRows", x.shape(), -1);
+        long columns = last.extent();
+        return sum("sumRows", scope, x, Shape.of(columns), 1, last.outer(), columns);
     }
 
     private static Tensor sum(

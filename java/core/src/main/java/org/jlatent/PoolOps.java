@@ -2,6 +2,7 @@ package org.jlatent;
 
 import static org.jlatent.Checks.address;
 import static org.jlatent.Checks.floats;
+import static org.jlatent.Checks.integers;
 import static org.jlatent.Checks.require;
 
 import org.jlatent.spi.Dense.PoolShape;
@@ -17,24 +18,15 @@ public final class PoolOps {
     private PoolOps() {}
 
     /**
-     * Windows of {@code height x width} pixels.
+     * Windows of {@code height x width} pixels. Windows and strides are at most 32767.
      *
      * @param average the mean of a window; else its maximum, the first of several
      */
     public record Options(
             int height, int width, int strideY, int strideX, int padY, int padX, boolean average) {
         public Options {
-            if (height < 1 || width < 1 || strideY < 1 || strideX < 1) {
-                throw new IllegalArgumentException(
-                        "windows and strides must be at least 1, got a window of "
-                                + height
-                                + "x"
-                                + width
-                                + " and strides "
-                                + strideY
-                                + " and "
-                                + strideX);
-            }
+            Checks.steps("windows", 1, height, width);
+            Checks.steps("strides", 1, strideY, strideX);
             if (padY < 0 || padX < 0 || padY >= height || padX >= width) {
                 throw new IllegalArgumentException(
                         "padding must be at least 0 and less than the window of "
@@ -108,6 +100,7 @@ public final class PoolOps {
                 throw new IllegalArgumentException("pool backward: a maximum needs its winners");
             }
             require("pool backward", "winners", winners, Shape.of(words));
+            integers("pool backward", "winners", scope, winners);
         }
         Tensor dx = scope.empty(xShape);
         scope.device()

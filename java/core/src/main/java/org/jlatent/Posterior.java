@@ -58,7 +58,7 @@ public final class Posterior {
     /** The mean, {@code [rows, dims]}, as a copy on the heap. Waits for the device. */
     public float[] meanToArray() {
         float[] all = mu.toFloatArray();
-        if (logVar != null) {
+        if (logVar != null || all.length == 0) {
             return all;
         }
         int dims = (int) dims();

@@ -53,8 +53,7 @@ public final class Scope implements AutoCloseable {
      * @throws DeviceException if the device's memory does not suffice
      */
     public Tensor empty(Shape shape, DType dtype) {
-        long bytes = Math.multiplyExact(shape.elements(), (long) dtype.bytes());
-        return new Tensor(this, shape, dtype, allocate(bytes));
+        return new Tensor(this, shape, dtype, allocate(shape.elements() * dtype.bytes()));
     }
 
     /** An f32 tensor of zeros. */

@@ -5,6 +5,8 @@ import java.util.stream.Collectors;
 
 /** The extents of a tensor, row-major; images are NHWC. Immutable. */
 public final class Shape {
+    private static final long MOST = 1L << 60; // so that bytes and their rounding fit in 63 bits
+
     private final long[] extents;
 
     private Shape(long[] extents) {
@@ -14,22 +16,36 @@ public final class Shape {
     /**
      * A shape of these extents, each at least 0; none at all: a scalar.
      *
-     * @throws ShapeException if an extent is negative or the product overflows
+     * @throws ShapeException if an extent is negative, or the product of those that are not 0 is
+     *     above 2^60: no product of some of them overflows then, nor do the bytes
      */
     public static Shape of(long... extents) {
         Shape shape = new Shape(extents.clone());
-        try {
-            long elements = 1;
-            for (long extent : extents) {
-                if (extent < 0) {
-                    throw new ShapeException("negative extent in shape " + shape);
-                }
-                elements = Math.multiplyExact(elements, extent);
+        long elements = 1;
+        for (long extent : extents) {
+            if (extent < 0) {
+                throw new ShapeException("negative extent in shape " + shape);
             }
-        } catch (ArithmeticException e) {
-            throw new ShapeException("shape " + shape + " has more elements than fit in 63 bits");
+            if (extent > MOST / elements) {
+                throw new ShapeException(
+                        "shape " + shape + " takes more bytes than fit in 63 bits");
+            }
+            elements *= Math.max(extent, 1);
         }
         return shape;
+    }
+
+    /**
+     * The product of two extents.
+     *
+     * @throws ShapeException if it overflows
+     */
+    static long product(long a, long b) {
+        try {
+            return Math.multiplyExact(a, b);
+        } catch (ArithmeticException e) {
+            throw new ShapeException("an extent of " + a + " x " + b + " does not fit in 63 bits");
+        }
     }
 
     /** How many extents there are. */

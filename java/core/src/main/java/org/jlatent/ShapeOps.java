@@ -190,6 +190,9 @@ public final class ShapeOps {
 
     private static Shape large(UpsampleShape s) {
         return Shape.of(
-                s.images(), s.height() * s.factorY(), s.width() * s.factorX(), s.channels());
+                s.images(),
+                Shape.product(s.height(), s.factorY()),
+                Shape.product(s.width(), s.factorX()),
+                s.channels());
     }
 }

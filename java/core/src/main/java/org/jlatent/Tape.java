@@ -134,9 +134,13 @@ public final class Tape {
      *
      * @param loss one element, recorded on this tape
      * @throws ShapeException if it has more
-     * @throws IllegalStateException if it depends on no watched tensor
+     * @throws IllegalStateException if it depends on no watched tensor, or this was called before
      */
     public void backward(Tensor loss) {
+        if (seed != null) { // the gradients of both would add up
+            throw new IllegalStateException(
+                    "backward has been called: a tape serves one step, record the next on a new one");
+        }
         if (loss.shape().elements() != 1) {
             throw new ShapeException("backward starts from a scalar, not from " + loss.shape());
         }

@@ -134,7 +134,7 @@ public final class Tensor {
     }
 
     private static long bytes(Shape shape, DType dtype) {
-        return Math.multiplyExact(shape.elements(), (long) dtype.bytes());
+        return shape.elements() * dtype.bytes();
     }
 
     /** The extents, row-major; images are NHWC. */

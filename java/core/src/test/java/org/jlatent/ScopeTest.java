@@ -2,6 +2,7 @@ package org.jlatent;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -87,6 +88,8 @@ final class ScopeTest {
                     "6 elements, the array or buffer 2", () -> scope.of(Shape.of(2, 3), 1, 2));
             assertMessage("[2, -1]", () -> Shape.of(2, -1));
             assertMessage("63 bits", () -> Shape.of(1L << 40, 1L << 40));
+            assertMessage("63 bits", () -> Shape.of(0, 1L << 40, 1L << 40));
+            assertMessage("63 bits", () -> scope.zeros(Shape.of((1L << 61) - 1)));
             assertMessage(
                     "cannot reshape [4] to [5]",
                     () -> scope.zeros(Shape.of(4)).reshape(Shape.of(5)));
@@ -94,6 +97,59 @@ final class ScopeTest {
             assertThrows(DeviceException.class, () -> scope.empty(Shape.of(1L << 50)));
             assertThrows(IllegalArgumentException.class, () -> device.threads(0));
         }
+    }
+
+    @Test
+    void emptyTensorsOfHugeExtentsAreNothingToDo() {
+        try (Scope scope = new Scope(device)) {
+            Shape huge = Shape.of(1L << 40, 1 << 19, 0, 1);
+            Tensor none = scope.zeros(huge);
+            assertEquals(0, Layout.toNchw(scope, none).shape().elements());
+            assertEquals(huge, ShapeOps.upsampleBackward(scope, none, 1, 1).shape());
+            assertMessage(
+                    "63 bits",
+                    () -> ShapeOps.upsample(scope, none, Integer.MAX_VALUE, Integer.MAX_VALUE));
+            int many = 1 << 29;
+            assertEquals(0, Layout.fromNchw(new float[0], many, many, 0, 1).length);
+            Tensor rows = scope.zeros(Shape.of(1L << 40, 0));
+            assertEquals(0, Posterior.packed(rows).meanToArray().length);
+            assertMessage("no axis", () -> Ops.sumRows(scope, scope.zeros(Shape.of())));
+        }
+    }
+
+    @Test
+    void whatReachesTooFarIsRefusedBeforeTheLibrariesSeeIt() {
+        int far = Integer.MAX_VALUE;
+        ConvOps.Options plain = ConvOps.Options.plain();
+        assertThrows(IllegalArgumentException.class, () -> plain.withStride(far, 1));
+        assertThrows(IllegalArgumentException.class, () -> plain.withPadding(0, far));
+        assertThrows(IllegalArgumentException.class, () -> plain.withDilation(1, 1 << 15));
+        assertThrows(IllegalArgumentException.class, () -> PoolOps.Options.max(far));
+        ConvOps.Options wide = plain.withDilation(1 << 14, 1);
+        assertTrue(wide.outHeight(4, 1L << 60) < 1);
+        try (Scope scope = new Scope(device)) {
+            Tensor x = scope.zeros(Shape.of(1, 4, 4, 1));
+            Shape weight = Shape.of(1, 1L << 59, 1, 1);
+            assertMessage("does not fit", () -> ConvOps.weightGradient(scope, x, x, weight, wide));
+        }
+    }
+
+    @Test
+    void moreThreadsThanThereCanBeCountAsFewer() throws InterruptedException {
+        Thread thread =
+                new Thread( // the setting is the thread's own
+                        () -> {
+                            try (Device many = Device.cpu().threads(Integer.MAX_VALUE);
+                                    Scope scope = new Scope(many)) {
+                                Tensor ones = scope.filled(Shape.of(1 << 20), 1);
+                                assertEquals(1 << 20, Ops.sum(scope, ones).item());
+                            }
+                        });
+        Throwable[] failure = new Throwable[1];
+        thread.setUncaughtExceptionHandler((t, e) -> failure[0] = e);
+        thread.start();
+        thread.join();
+        assertNull(failure[0]);
     }
 
     @Test

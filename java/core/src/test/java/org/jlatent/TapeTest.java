@@ -26,7 +26,9 @@ final class TapeTest {
         Tensor x = scope.of(Shape.of(2), 3, -1);
         Tape tape = new Tape(scope);
         tape.watch(x);
-        tape.backward(Functions.sum(tape, Functions.add(tape, x, x)));
+        Tensor loss = Functions.sum(tape, Functions.add(tape, x, x));
+        tape.backward(loss);
+        assertThrows(IllegalStateException.class, () -> tape.backward(loss), "once a tape");
         assertArrayEquals(new float[] {2, 2}, tape.gradient(x).toFloatArray());
     }
 

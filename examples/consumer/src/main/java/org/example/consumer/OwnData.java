@@ -6,6 +6,7 @@ import java.util.Locale;
 import org.jlatent.Device;
 import org.jlatent.Scope;
 import org.jlatent.data.ImageSet;
+import org.jlatent.data.ImageShape;
 import org.jlatent.models.Vae;
 import org.jlatent.models.VaeConfig;
 import org.jlatent.nn.Init;
@@ -26,18 +27,8 @@ final class OwnData {
         }
 
         @Override
-        public int height() {
-            return side;
-        }
-
-        @Override
-        public int width() {
-            return side;
-        }
-
-        @Override
-        public int channels() {
-            return 1;
+        public ImageShape shape() {
+            return new ImageShape(side, side, 1);
         }
 
         @Override
@@ -52,9 +43,9 @@ final class OwnData {
         List<Double> losses = new ArrayList<>();
         try (Device device = Device.cpu();
                 Scope scope = new Scope(device)) {
-            VaeConfig config = VaeConfig.defaults().hidden(32).latent(2);
+            VaeConfig config = VaeConfig.defaults().withHidden(32).withLatent(2);
             Bars bars = new Bars(512, 8);
-            Vae vae = new Vae(new Init(scope, 1), bars.dimensions(), config, 1);
+            Vae vae = new Vae(new Init(scope, 1), bars.shape(), config, 1);
             Trainer.of(vae)
                     .data(bars)
                     .batchSize(64)

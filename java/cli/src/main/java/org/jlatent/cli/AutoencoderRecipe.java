@@ -2,6 +2,7 @@ package org.jlatent.cli;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.jlatent.JlatentException;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.ImageShape;
 import org.jlatent.models.Autoencoder;
@@ -63,11 +64,15 @@ final class AutoencoderRecipe implements Recipe {
 
     @Override
     public Results measure(LatentModel model, ImageSet images, long seed) {
-        return evaluate(model, images, new Evaluation(1, null, seed));
+        return evaluate(model, images, new Evaluation(null, null, seed));
     }
 
     @Override
     public Results evaluate(LatentModel model, ImageSet images, Evaluation options) {
+        if (options.samples() != null) {
+            throw new JlatentException(
+                    "an autoencoder draws no z: leave out --samples, which is of VAEs");
+        }
         Autoencoder autoencoder = (Autoencoder) model;
         float drop = options.drop() == null ? autoencoder.config().drop() : options.drop();
         AutoencoderEvaluation e =

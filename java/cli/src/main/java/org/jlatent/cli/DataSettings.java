@@ -1,5 +1,6 @@
 package org.jlatent.cli;
 
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -7,6 +8,7 @@ import java.util.stream.Stream;
 import org.jlatent.JlatentException;
 import org.jlatent.data.Binarize;
 import org.jlatent.data.DataOptions;
+import org.jlatent.data.Datasets;
 
 /** How images are seen, in training and whenever the model is used after it. */
 final class DataSettings {
@@ -73,6 +75,11 @@ final class DataSettings {
         } catch (IllegalArgumentException e) {
             throw new JlatentException("settings data.*: " + e.getMessage(), e);
         }
+    }
+
+    /** {@code --data} for the configuration: a path means the same from every folder. */
+    static String lasting(String data) {
+        return Datasets.isName(data) ? data : Path.of(data).toAbsolutePath().normalize().toString();
     }
 
     private static Settings.Key<Optional<DataOptions.Size>> size(String name, String meaning) {

@@ -11,12 +11,12 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
-/** {@code jlatent demo}: a VAE learns sprites in about two minutes. */
+/** {@code jlatent demo}: a VAE learns sprites in about a minute. */
 @Command(
         name = "demo",
         mixinStandardHelpOptions = true,
         description =
-                "Trains a VAE on generated sprites for about two minutes and says where the pictures are.")
+                "Trains a VAE on generated sprites for about a minute and says where the pictures are.")
 final class DemoCommand implements Callable<Integer> {
     @Spec CommandSpec spec;
 
@@ -40,10 +40,10 @@ final class DemoCommand implements Callable<Integer> {
                 new CommandLine(new TrainCommand())
                         .setOut(spec.commandLine().getOut())
                         .setErr(spec.commandLine().getErr())
+                        .setParameterExceptionHandler(
+                                spec.commandLine().getParameterExceptionHandler())
                         .setExecutionExceptionHandler(
-                                (e, line, parsed) -> {
-                                    throw e;
-                                })
+                                spec.commandLine().getExecutionExceptionHandler())
                         .execute(
                                 "vae",
                                 "--data",

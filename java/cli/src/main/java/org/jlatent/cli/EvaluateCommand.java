@@ -19,9 +19,8 @@ final class EvaluateCommand extends RunCommand {
     @Option(
             names = "--samples",
             paramLabel = "N",
-            defaultValue = "50",
-            description = "samples of z an image for the importance-weighted nll (default: 50)")
-    int samples;
+            description = "samples of z an image for a VAE's importance-weighted nll (default: 50)")
+    Integer samples;
 
     @Option(
             names = "--drop",
@@ -29,6 +28,13 @@ final class EvaluateCommand extends RunCommand {
             description =
                     "part of the pixels to hide from an autoencoder (default: as in its training)")
     Float drop;
+
+    @Option(
+            names = "--seed",
+            paramLabel = "N",
+            defaultValue = "0",
+            description = "of the noise (default: 0)")
+    long seed;
 
     @Override
     Results use(RunFolder run, LatentModel model) {

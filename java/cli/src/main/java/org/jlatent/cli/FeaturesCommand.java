@@ -46,7 +46,11 @@ final class FeaturesCommand extends RunCommand {
     Results use(RunFolder run, LatentModel model) {
         ImageSet images =
                 switch (split) {
-                    case "train" -> fitting(run, splits(run, data).train());
+                    case "train" ->
+                            fitting(
+                                    run,
+                                    DataSettings.options(run.settings())
+                                            .forTesting(splits(run, data).train()));
                     case "test" -> testImages(run, data);
                     default ->
                             throw new JlatentException(

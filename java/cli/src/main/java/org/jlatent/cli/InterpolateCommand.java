@@ -1,6 +1,7 @@
 package org.jlatent.cli;
 
 import java.nio.file.Path;
+import org.jlatent.JlatentException;
 import org.jlatent.data.ImageSet;
 import org.jlatent.models.LatentModel;
 import picocli.CommandLine.Command;
@@ -11,19 +12,12 @@ import picocli.CommandLine.Option;
         name = "interpolate",
         description =
                 "Shows what the model puts between pairs of test images, code by code, in one PNG.")
-final class InterpolateCommand extends RunCommand {
-    @Option(
-            names = "--data",
-            paramLabel = "NAME|PATH",
-            description = "other images than those it was trained on")
-    String data;
-
+final class InterpolateCommand extends PictureCommand {
     @Option(
             names = "--count",
             paramLabel = "N",
-            defaultValue = "8",
-            description = "pairs, a row each (default: 8)")
-    int count;
+            description = "pairs, a row each (default: at most 8)")
+    Integer count;
 
     @Option(
             names = "--steps",
@@ -32,19 +26,18 @@ final class InterpolateCommand extends RunCommand {
             description = "codes from one image to the other, both included (default: 9)")
     int steps;
 
-    @Option(
-            names = "--out",
-            paramLabel = "FILE",
-            description = "the PNG (default: interpolations.png in the run folder)")
-    Path out;
-
     @Override
     Results use(RunFolder run, LatentModel model) {
         ImageSet images = testImages(run, data);
-        require("--count", count, 1, Math.min(1000, images.size() - 1));
+        if (images.size() < 2) {
+            throw new JlatentException(
+                    "there is nothing between images: " + images.name() + " has 1 test image");
+        }
+        int rows = count == null ? Math.min(8, images.size() - 1) : count;
+        require("--count", rows, 1, Math.min(1000, images.size() - 1));
         require("--steps", steps, 2, 100);
-        Path file = out == null ? run.path().resolve("interpolations.png") : out;
-        Pictures.interpolations(model, images, count, steps, file);
-        return new Results().put("count", count).put("file", file.toString());
+        Path file = file(run, "interpolations.png");
+        Pictures.interpolations(model, images, rows, steps, file);
+        return new Results().put("count", rows).put("file", file.toString());
     }
 }

@@ -57,7 +57,6 @@ public final class Main {
                 .footer(Recipes.help().toArray(String[]::new));
         line.setOut(out);
         line.setErr(err);
-        line.setCaseInsensitiveEnumValuesAllowed(true);
         line.setColorScheme(
                 CommandLine.Help.defaultColorScheme(
                         Terminal.isInteractive() ? Ansi.AUTO : Ansi.OFF));
@@ -83,10 +82,19 @@ public final class Main {
                     }
                     throw e;
                 });
-        return line.execute(args);
+        try {
+            return line.execute(args);
+        } catch (OutOfMemoryError e) {
+            err.println(
+                    "jlatent: Java's memory does not suffice: make model, batch or images smaller,"
+                            + " or set JAVA_TOOL_OPTIONS=-Xmx8g, say");
+            return USER_ERROR;
+        }
     }
 
     private static String firstLine(String message) {
-        return message == null ? "unknown error" : message.lines().findFirst().orElse("").strip();
+        return message == null
+                ? "unknown error"
+                : message.lines().findFirst().orElse("").strip().replaceFirst("^Error: ", "");
     }
 }

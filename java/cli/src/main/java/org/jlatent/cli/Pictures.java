@@ -27,7 +27,6 @@ import org.knowm.xchart.style.markers.SeriesMarkers;
 /** The pictures of a run folder. */
 final class Pictures {
     private static final int COLUMNS = 8;
-    private static final long SAMPLE_SEED = 0;
     private static final int BATCH = 256;
 
     private Pictures() {}
@@ -41,15 +40,12 @@ final class Pictures {
         }
     }
 
-    static void samples(Vae vae, int count, Path file) {
-        samples(vae, count, SAMPLE_SEED, file);
-    }
-
     /** What the encoder sees of images from all over a set, each with its reconstruction below. */
-    static void reconstructions(LatentModel model, ImageSet images, int count, Path file) {
-        float[] originals = spread(images, Math.min(count, images.size()));
+    static void reconstructions(
+            LatentModel model, ImageSet images, int count, long seed, Path file) {
+        float[] originals = spread(images, count);
         try (Scope scope = new Scope(model.device())) {
-            Tensor seen = model.seen(scope, batch(scope, model, originals), SAMPLE_SEED);
+            Tensor seen = model.seen(scope, batch(scope, model, originals), seed);
             ImageGrid.of(seen.toFloatArray(), model.image())
                     .below(model.reconstruct(scope, seen))
                     .columns(COLUMNS)

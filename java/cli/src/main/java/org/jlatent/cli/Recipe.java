@@ -2,6 +2,7 @@ package org.jlatent.cli;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.jlatent.JlatentException;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.ImageShape;
 import org.jlatent.models.LatentModel;
@@ -34,13 +35,15 @@ interface Recipe {
     /**
      * All figures.
      *
-     * @param samples of z an image, where the model draws any
+     * @throws JlatentException if an option does not apply to the model
      */
     Results evaluate(LatentModel model, ImageSet images, Evaluation options);
 
     /**
-     * @param samples of z an image, where the model draws any
-     * @param drop part of the pixels that are hidden from an autoencoder; null: as in training
+     * What to evaluate with; null: as is usual for the model.
+     *
+     * @param samples of z an image, of a model that draws any
+     * @param drop part of the pixels that are hidden from an autoencoder
      */
-    record Evaluation(int samples, Float drop, long seed) {}
+    record Evaluation(Integer samples, Float drop, long seed) {}
 }

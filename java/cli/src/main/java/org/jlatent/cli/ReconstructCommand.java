@@ -1,6 +1,7 @@
 package org.jlatent.cli;
 
 import java.nio.file.Path;
+import org.jlatent.data.ImageSet;
 import org.jlatent.models.LatentModel;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -10,31 +11,24 @@ import picocli.CommandLine.Option;
         name = "reconstruct",
         description =
                 "Shows test images and, below each, what the model makes of them, in one PNG.")
-final class ReconstructCommand extends RunCommand {
-    @Option(
-            names = "--data",
-            paramLabel = "NAME|PATH",
-            description = "other images than those it was trained on")
-    String data;
+final class ReconstructCommand extends PictureCommand {
+    @Option(names = "--count", paramLabel = "N", description = "images (default: at most 32)")
+    Integer count;
 
     @Option(
-            names = "--count",
+            names = "--seed",
             paramLabel = "N",
-            defaultValue = "32",
-            description = "images (default: 32)")
-    int count;
-
-    @Option(
-            names = "--out",
-            paramLabel = "FILE",
-            description = "the PNG (default: reconstructions.png in the run folder)")
-    Path out;
+            defaultValue = "0",
+            description = "of what is hidden from a denoising autoencoder (default: 0)")
+    long seed;
 
     @Override
     Results use(RunFolder run, LatentModel model) {
-        require("--count", count, 1, 10_000);
-        Path file = out == null ? run.path().resolve("reconstructions.png") : out;
-        Pictures.reconstructions(model, testImages(run, data), count, file);
-        return new Results().put("count", count).put("file", file.toString());
+        ImageSet images = testImages(run, data);
+        int shown = count == null ? Math.min(32, images.size()) : count;
+        require("--count", shown, 1, Math.min(10_000, images.size()));
+        Path file = file(run, "reconstructions.png");
+        Pictures.reconstructions(model, images, shown, seed, file);
+        return new Results().put("count", shown).put("file", file.toString());
     }
 }

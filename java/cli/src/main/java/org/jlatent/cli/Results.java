@@ -10,8 +10,13 @@ final class Results {
     private final Map<String, Object> values = new LinkedHashMap<>();
 
     Results put(String name, Object value) {
-        values.put(name, value instanceof Double d ? Math.round(d * 1e6) / 1e6 : value);
+        values.put(name, value instanceof Double d ? rounded(d) : value);
         return this;
+    }
+
+    /** To six places; what has none of them stays as it is. */
+    private static double rounded(double value) {
+        return Math.abs(value) < 1e9 ? Math.round(value * 1e6) / 1e6 : value;
     }
 
     static void print(CommandLine line, boolean json, Results results) {

@@ -34,13 +34,6 @@ abstract class RunCommand implements Callable<Integer> {
     Integer threads;
 
     @Option(
-            names = "--seed",
-            paramLabel = "N",
-            defaultValue = "0",
-            description = "of the noise (default: 0)")
-    long seed;
-
-    @Option(
             names = "--json",
             description = "print the results as one line of JSON, last on standard output")
     boolean json;

@@ -3,6 +3,7 @@ package org.jlatent.cli;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.ObjectWriter;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -10,6 +11,7 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -120,11 +122,17 @@ record RunFolder(Path path, Config config) {
         }
         try {
             Config config = JSON.readValue(file.toFile(), Config.class);
-            if (config.model == null || config.settings == null) {
+            if (config == null
+                    || config.model == null
+                    || config.settings == null
+                    || config.settings.containsValue(null)) {
                 throw new JlatentException(file + " does not describe a model");
             }
             config.image();
             Recipes.of(config.model);
+            if (config.data == null || config.device == null) {
+                throw new JlatentException(file + " names no data or device");
+            }
             return new RunFolder(path, config);
         } catch (IllegalArgumentException e) {
             throw new JlatentException(file + " does not describe a model: " + e.getMessage());
@@ -212,17 +220,12 @@ record RunFolder(Path path, Config config) {
                                                 + name
                                                 + ": it is of another model");
                             }
-                            if (!java.util.Arrays.equals(
-                                    entry.shape(), parameter.shape().toArray())) {
-                                throw new JlatentException(
-                                        file
-                                                + ": parameter "
-                                                + name
-                                                + " is "
-                                                + java.util.Arrays.toString(entry.shape())
-                                                + ", the model needs "
-                                                + parameter.shape());
-                            }
+                            entry.difference(parameter)
+                                    .ifPresent(
+                                            how -> {
+                                                throw new JlatentException(
+                                                        file + ": parameter " + name + " " + how);
+                                            });
                             entry.copyTo(parameter);
                         });
         if (!entries.isEmpty()) {
@@ -260,7 +263,7 @@ record RunFolder(Path path, Config config) {
         return json(JSON.writer(), value);
     }
 
-    private static String json(com.fasterxml.jackson.databind.ObjectWriter writer, Object value) {
+    private static String json(ObjectWriter writer, Object value) {
         try {
             return writer.writeValueAsString(value);
         } catch (JsonProcessingException e) {
@@ -278,6 +281,9 @@ record RunFolder(Path path, Config config) {
         }
         if (e instanceof FileAlreadyExistsException) {
             return "a part of the path is a file";
+        }
+        if (e instanceof NoSuchFileException) {
+            return "its folder does not exist, or takes no files";
         }
         return e instanceof FileSystemException f && f.getReason() != null
                 ? f.getReason()
@@ -297,6 +303,11 @@ record RunFolder(Path path, Config config) {
                             throw new JlatentException(
                                     "--device must be auto, cpu or cuda, got '" + kind + "'");
                 };
-        return threads == null ? device : device.threads(threads);
+        try {
+            return threads == null ? device : device.threads(threads);
+        } catch (IllegalArgumentException e) {
+            device.close();
+            throw e;
+        }
     }
 }

@@ -23,6 +23,13 @@ final class SampleCommand extends RunCommand {
             description = "the PNG (default: samples.png in the run folder)")
     Path out;
 
+    @Option(
+            names = "--seed",
+            paramLabel = "N",
+            defaultValue = "0",
+            description = "of the draws (default: 0)")
+    long seed;
+
     @Override
     Results use(RunFolder run, LatentModel model) {
         require("--count", count, 1, 10_000);

@@ -50,6 +50,9 @@ final class Settings {
                                         + "'; there are: "
                                         + String.join(", ", keys.keySet()));
                     }
+                    if (value == null) {
+                        throw new JlatentException("setting " + name + " has no value");
+                    }
                     parse(key, value);
                     values.put(name, value);
                 });
@@ -83,7 +86,8 @@ final class Settings {
         try {
             return key.parser.apply(value.strip());
         } catch (NumberFormatException e) {
-            throw new JlatentException("setting " + key.name + ": '" + value + "' is not a number");
+            throw new JlatentException(
+                    "setting " + key.name + ": '" + value + "' is not a number that it takes");
         } catch (IllegalArgumentException e) {
             throw new JlatentException("setting " + key.name + ": " + e.getMessage());
         }

@@ -34,6 +34,7 @@ import picocli.CommandLine.Spec;
                 "Trains a model and leaves a run folder: weights, figures, curves, samples, reconstructions.")
 final class TrainCommand implements Callable<Integer> {
     private static final int PICTURES = 64;
+    private static final long PICTURE_SEED = 0; // as the commands that draw them again have
 
     @Spec CommandSpec spec;
 
@@ -126,7 +127,7 @@ final class TrainCommand implements Callable<Integer> {
         RunFolder.Config config =
                 new RunFolder.Config(
                         model,
-                        data,
+                        DataSettings.lasting(data),
                         train.height(),
                         train.width(),
                         train.channels(),
@@ -195,9 +196,7 @@ final class TrainCommand implements Callable<Integer> {
             LatentModel model = run.newModel(scope);
             Trainer trainer =
                     TrainingSettings.trainer(model, run.settings(), run.checkpoint())
-                            .data(splits.train())
-                            .augmentation(DataSettings.options(run.settings()).augmentation())
-                            .validation(splits.validation().orElse(null))
+                            .data(splits)
                             .seed(config.seed());
             if (config.steps() != null) {
                 trainer.steps(config.steps());
@@ -260,10 +259,14 @@ final class TrainCommand implements Callable<Integer> {
         Results results = run.recipe().measure(model, splits.test(), run.config().seed());
         run.save(model);
         if (model instanceof Vae vae) {
-            Pictures.samples(vae, PICTURES, run.path().resolve("samples.png"));
+            Pictures.samples(vae, PICTURES, PICTURE_SEED, run.path().resolve("samples.png"));
         }
         Pictures.reconstructions(
-                model, splits.test(), PICTURES / 2, run.path().resolve("reconstructions.png"));
+                model,
+                splits.test(),
+                Math.min(PICTURES / 2, splits.test().size()),
+                PICTURE_SEED,
+                run.path().resolve("reconstructions.png"));
         return results.put("steps", last.step())
                 .put("epochs", last.epoch())
                 .put("images_per_second", Math.round(last.imagesPerSecond()))

@@ -12,13 +12,7 @@ import picocli.CommandLine.Option;
         name = "traverse",
         description =
                 "Shows what each latent dimension does: a row a dimension, those that vary most first.")
-final class TraverseCommand extends RunCommand {
-    @Option(
-            names = "--data",
-            paramLabel = "NAME|PATH",
-            description = "other images than those it was trained on")
-    String data;
-
+final class TraverseCommand extends PictureCommand {
     @Option(
             names = "--image",
             paramLabel = "N",
@@ -46,12 +40,6 @@ final class TraverseCommand extends RunCommand {
             description = "from -X to X (default: 3)")
     double span;
 
-    @Option(
-            names = "--out",
-            paramLabel = "FILE",
-            description = "the PNG (default: traversals.png in the run folder)")
-    Path out;
-
     @Override
     Results use(RunFolder run, LatentModel model) {
         ImageSet images = testImages(run, data);
@@ -62,7 +50,7 @@ final class TraverseCommand extends RunCommand {
         if (!(span > 0) || Double.isInfinite(span)) {
             throw new JlatentException("--span must be positive, got " + span);
         }
-        Path file = out == null ? run.path().resolve("traversals.png") : out;
+        Path file = file(run, "traversals.png");
         Pictures.traversals(model, images, image, rows, steps, span, file);
         return new Results().put("dims", rows).put("file", file.toString());
     }

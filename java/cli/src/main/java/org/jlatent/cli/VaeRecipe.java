@@ -2,6 +2,7 @@ package org.jlatent.cli;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.jlatent.JlatentException;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.ImageShape;
 import org.jlatent.models.LatentModel;
@@ -39,6 +40,8 @@ final class VaeRecipe implements Recipe {
                     "free-bits", "0", 0, 1e6, "nats a dimension that the KL is not pushed below");
     private static final Settings.Key<Integer> SAMPLES =
             Settings.integer("samples", 1, 1, "samples of z for each image");
+
+    private static final int ROWS = 6400; // of z at once: thousands of samples have to fit, too
 
     private final String name;
     private final String meaning;
@@ -89,14 +92,14 @@ final class VaeRecipe implements Recipe {
     public LatentModel model(Init init, ImageShape image, Settings settings, long seed) {
         VaeConfig config =
                 VaeConfig.defaults()
-                        .channels(settings.get(NetworkSettings.CHANNELS))
-                        .hidden(settings.get(NetworkSettings.HIDDEN))
-                        .latent(settings.get(NetworkSettings.LATENT))
-                        .activation(settings.get(NetworkSettings.ACTIVATION))
-                        .likelihood(likelihood(settings))
-                        .beta(settings.get(BETA))
-                        .freeBits(settings.get(FREE_BITS))
-                        .samples(settings.get(SAMPLES));
+                        .withChannels(settings.get(NetworkSettings.CHANNELS))
+                        .withHidden(settings.get(NetworkSettings.HIDDEN))
+                        .withLatent(settings.get(NetworkSettings.LATENT))
+                        .withActivation(settings.get(NetworkSettings.ACTIVATION))
+                        .withLikelihood(likelihood(settings))
+                        .withBeta(settings.get(BETA))
+                        .withFreeBits(settings.get(FREE_BITS))
+                        .withSamples(settings.get(SAMPLES));
         return new Vae(init, image, config, seed);
     }
 
@@ -107,9 +110,13 @@ final class VaeRecipe implements Recipe {
 
     @Override
     public Results evaluate(LatentModel model, ImageSet images, Evaluation options) {
-        return results(
-                VaeEvaluation.of((Vae) model, images, options.samples(), 128, options.seed()),
-                true);
+        if (options.drop() != null) {
+            throw new JlatentException(
+                    "a " + name + " hides no pixels: leave out --drop, which is of autoencoders");
+        }
+        int samples = options.samples() == null ? 50 : options.samples();
+        int batch = Math.max(1, Math.min(128, ROWS / Math.max(1, samples)));
+        return results(VaeEvaluation.of((Vae) model, images, samples, batch, options.seed()), true);
     }
 
     /**

@@ -93,6 +93,13 @@ final class DataSettingsTest {
     }
 
     @Test
+    void pathsAreKeptSoThatTheyLast() {
+        assertEquals("sprites", DataSettings.lasting("sprites"));
+        assertEquals("mnist", DataSettings.lasting("mnist"));
+        assertEquals(Path.of("b").toAbsolutePath().toString(), DataSettings.lasting("a/../b"));
+    }
+
+    @Test
     void settingsBecomeOptions() {
         Settings settings =
                 new Settings(DataSettings.KEYS)
@@ -107,13 +114,13 @@ final class DataSettingsTest {
                                         "data.pad", "2"));
         assertEquals(
                 DataOptions.defaults()
-                        .crop(5, 5)
-                        .resize(3, 4)
-                        .channels(3)
-                        .length(100)
-                        .binarize(Binarize.STATIC)
-                        .flip(true)
-                        .pad(2),
+                        .withCrop(5, 5)
+                        .withResize(3, 4)
+                        .withChannels(3)
+                        .withLength(100)
+                        .withBinarize(Binarize.STATIC)
+                        .withFlip(true)
+                        .withPad(2),
                 DataSettings.options(settings));
         assertEquals(DataOptions.defaults(), DataSettings.options(new Settings(DataSettings.KEYS)));
         assertTrue(

@@ -198,6 +198,8 @@ final class MainTest {
         fails(plus(good, "--set", "latnet=3"), "unknown setting 'latnet'", "latent");
         fails(plus(good, "--set", "latent=0"), "latent", "at least 1", "got 0");
         fails(plus(good, "--set", "latent=many"), "latent", "'many' is not a number");
+        fails(plus(good, "--set", "latent=99999999999"), "latent", "is not a number that it takes");
+        fails(plus(good, "--set", "hidden=99999999"), "use smaller layers");
         fails(plus(good, "--set", "learning-rate=-1"), "learning-rate", "-1");
         fails(plus(good, "--set", "learning-rate=NaN"), "learning-rate", "NaN");
         fails(plus(good, "--set", "likelihood=binomial"), "likelihood", "bernoulli", "binomial");
@@ -211,6 +213,7 @@ final class MainTest {
         fails(plus(good, "--frobnicate"), "--frobnicate");
         fails(List.of("train", "vae", "--data", data, "--device", "tpu", "--out", run), "'tpu'");
         fails(List.of("fly"), "fly");
+        fails(List.of("demo", "--epochs", "0", "--out", run), "epochs must be at least 1, got 0");
         for (String damaged : List.of("magic", "short", "empty")) {
             byte[] whole = idx(4, 6);
             byte[] bytes =
@@ -314,17 +317,35 @@ final class MainTest {
         Files.writeString(
                 run.resolve("config.json"),
                 config.replace("\"latent\" : \"2\"", "\"latent\" : \"3\""));
-        fails(List.of("sample", run), "the model needs");
+        fails(List.of("sample", run), "model.safetensors", "there", "here");
         Files.writeString(
                 run.resolve("config.json"),
                 config.replace("\"hidden\" : \"8\"", "\"hidden\" : \"8-8\""));
-        fails(List.of("sample", run), "encoder.1.weight", "the model needs");
+        fails(List.of("sample", run), "encoder.1.weight is [");
         Files.writeString(run.resolve("config.json"), "{");
         fails(List.of("sample", run), "config.json", "cannot be read");
         Files.writeString(
                 run.resolve("config.json"),
                 "{\"model\":\"gan\",\"height\":1,\"width\":1,\"channels\":1,\"settings\":{}}");
         fails(List.of("sample", run), "unknown model 'gan'");
+        for (String nothing : List.of("null", config.replace("\"8\"", "null"))) {
+            Files.writeString(run.resolve("config.json"), nothing);
+            fails(List.of("sample", run), "does not describe a model");
+        }
+        Files.writeString(
+                run.resolve("config.json"),
+                config.replaceAll("\"device\" : \"\\w+\"", "\"device\" : null"));
+        fails(List.of("sample", run), "names no data or device");
+        Files.writeString(
+                run.resolve("config.json"),
+                config.replace("\"latent\" : \"2\"", "\"latent\" : null"));
+        fails(List.of("sample", run), "setting latent has no value");
+        Files.writeString(run.resolve("config.json"), config.replace("\"device\"", "\"kind\""));
+        fails(List.of("sample", run), "config.json");
+        Files.writeString(
+                run.resolve("config.json"),
+                "{\"model\":\"vae\",\"height\":1,\"width\":1,\"channels\":1,\"settings\":{}}");
+        fails(List.of("sample", run), "names no data or device");
         Files.delete(model);
         Files.writeString(run.resolve("config.json"), config);
         fails(List.of("sample", run), "holds no model.safetensors", "--resume");

@@ -12,6 +12,7 @@ import java.io.StringWriter;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Map;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
@@ -21,6 +22,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import picocli.CommandLine;
 
 /** Every model that can be trained, through every command that can use it. */
 final class ModelsTest {
@@ -104,7 +106,13 @@ final class ModelsTest {
     })
     void everyModelGoesThroughEveryCommand(String model, String setting) throws IOException {
         train(model, setting);
-        works("evaluate", run, "--samples", 2, "--json");
+        if (model.equals("autoencoder")) {
+            fails("leave out --samples", "evaluate", run, "--samples", 2);
+            works("evaluate", run, "--json");
+        } else {
+            fails("leave out --drop", "evaluate", run, "--drop", 0.5);
+            works("evaluate", run, "--samples", 2, "--json");
+        }
         Map<String, Object> figures = RunFolder.parse(out.toString());
         assertEquals(12, figures.get("images"));
         assertTrue((Double) figures.get("normalized_error") > 0);
@@ -171,6 +179,77 @@ final class ModelsTest {
         works("evaluate", run, "--drop", 0.75, "--json");
         assertEquals(0.75, RunFolder.parse(out.toString()).get("drop"));
         fails("[0, 1)", "evaluate", run, "--drop", 1);
+    }
+
+    @Test
+    void theSeedSaysWhatIsHidden() throws IOException {
+        train("autoencoder", "drop=0.5");
+        works("reconstruct", run, "--count", 1, "--seed", 1, "--out", folder.resolve("a.png"));
+        works("reconstruct", run, "--count", 1, "--seed", 1, "--out", folder.resolve("b.png"));
+        works("reconstruct", run, "--count", 1, "--seed", 2, "--out", folder.resolve("c.png"));
+        assertEquals(-1, Files.mismatch(folder.resolve("a.png"), folder.resolve("b.png")));
+        assertTrue(Files.mismatch(folder.resolve("a.png"), folder.resolve("c.png")) >= 0);
+    }
+
+    /** There are images by default in sets of any size; more than there are is a mistake. */
+    @Test
+    void picturesOfASetOfTwo() throws IOException {
+        train("vae");
+        Path two = Files.write(folder.resolve("two.idx"), MainTest.idx(2, SIDE));
+        works("reconstruct", run, "--data", two, "--json");
+        assertEquals(1, RunFolder.parse(out.toString()).get("count"));
+        fails(
+                "--count must be from 1 to 1, got 2",
+                "reconstruct",
+                run,
+                "--data",
+                two,
+                "--count",
+                2);
+        fails("two.idx has 1 test image", "interpolate", run, "--data", two);
+        works("interpolate", run, "--json");
+        assertEquals(8, RunFolder.parse(out.toString()).get("count"));
+    }
+
+    /** Features of training images are those of images as the model was trained on. */
+    @Test
+    void featuresSeeBinarizedImages() throws IOException {
+        train("vae", "data.binarize=dynamic");
+        Path file = folder.resolve("train.npy");
+        works("features", run, "--split", "train", "--out", file);
+        float[] binarized = Npy.read(file).toFloats();
+        Path config = run.resolve("config.json");
+        Files.writeString(config, Files.readString(config).replace("\"dynamic\"", "\"static\""));
+        works("features", run, "--split", "train", "--out", file);
+        assertArrayEquals(binarized, Npy.read(file).toFloats(), "drawn once, as test images are");
+        Files.writeString(config, Files.readString(config).replace("\"static\"", "\"none\""));
+        works("features", run, "--split", "train", "--out", file);
+        assertFalse(Arrays.equals(binarized, Npy.read(file).toFloats()), "greys");
+    }
+
+    @Test
+    void bernoulliPixelsAreFromZeroToOne() {
+        Path file = folder.resolve("signed.npy");
+        float[] values = new float[20 * SIDE * SIDE];
+        Arrays.fill(values, -0.25f);
+        Npy.write(file, values, 20, SIDE, SIDE);
+        Object[] args = {"train", "vae", "--data", file, "--steps", 1, "--out", run};
+        assertEquals(2, run(args));
+        assertTrue(err.toString().contains("takes values in [0, 1], the images hold -0.25"));
+        assertFalse(Files.exists(run));
+        Object[] gaussian = Arrays.copyOf(args, args.length + 2);
+        gaussian[args.length] = "--set";
+        gaussian[args.length + 1] = "likelihood=gaussian";
+        works(gaussian);
+    }
+
+    @Test
+    void figuresThatAreNotFiniteAreShownAsTheyAre() {
+        StringWriter text = new StringWriter();
+        CommandLine line = new CommandLine(new DoctorCommand()).setOut(new PrintWriter(text, true));
+        Results results = new Results().put("a", Double.NaN).put("b", 1e13).put("c", 1.23456789);
+        Results.print(line, true, results);
+        assertEquals("{\"a\":\"NaN\",\"b\":1.0E13,\"c\":1.234568}", text.toString().strip());
     }
 
     @Test

@@ -17,18 +17,8 @@ record Augmented(ImageSet images, Augmentation augmentation, long seed, long epo
     }
 
     @Override
-    public int height() {
-        return images.height();
-    }
-
-    @Override
-    public int width() {
-        return images.width();
-    }
-
-    @Override
-    public int channels() {
-        return images.channels();
+    public ImageShape shape() {
+        return images.shape();
     }
 
     @Override

@@ -99,9 +99,7 @@ final class CifarBinary {
     private static StoredImages set(String name, List<Batch> batches) {
         return new StoredImages(
                 name,
-                SIDE,
-                SIDE,
-                3,
+                new ImageShape(SIDE, SIDE, 3),
                 batches.stream().flatMap(b -> b.rows.stream()).toArray(),
                 batches.stream().flatMap(b -> b.labels.stream()).mapToInt(i -> i).toArray());
     }

@@ -14,6 +14,8 @@ import javax.sound.sampled.UnsupportedAudioFileException;
 
 /** Decodes wav files to images of height 1; values in [-1, 1]. */
 final class Clips {
+    private static final int MOST_CHANNELS = 256;
+
     private Clips() {}
 
     /**
@@ -44,11 +46,15 @@ final class Clips {
             }
             int channels = format.getChannels();
             float[] values = values(format, data);
-            if (length > 0) {
-                values = Arrays.copyOf(values, Math.multiplyExact(length, channels));
-            }
             if (values.length == 0) {
                 throw new DataException(name + " holds no samples");
+            }
+            if (length > 0) {
+                if ((long) length * channels > Integer.MAX_VALUE - 8) {
+                    throw new DataException(
+                            name + " is too large: " + length + " samples of " + channels);
+                }
+                values = Arrays.copyOf(values, length * channels);
             }
             return new Clip(
                     new Picture(name, 1, values.length / channels, channels, values),
@@ -85,6 +91,19 @@ final class Clips {
                             + " of "
                             + bits
                             + " bits; wav files must be PCM (8, 16, 24, 32 bits) or float");
+        }
+        // A stream of frames of 0 bytes, or of more than it is read by, would never end.
+        if (format.getFrameSize() != format.getChannels() * bits / 8
+                || format.getChannels() > MOST_CHANNELS) {
+            throw new DataException(
+                    name
+                            + " is damaged: "
+                            + format.getChannels()
+                            + " channels of "
+                            + bits
+                            + " bits in frames of "
+                            + format.getFrameSize()
+                            + " bytes");
         }
     }
 

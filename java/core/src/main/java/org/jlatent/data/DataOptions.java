@@ -10,7 +10,8 @@ import java.util.Objects;
  * images are never flipped or shifted, and their random values are drawn once.
  *
  * @param crop the centre that is kept, or null: all; an odd rest goes to the right and below
- * @param resize the size images are brought to, or null: they stay; see {@link #resize(int, int)}
+ * @param resize the size images are brought to, or null: they stay; see {@link #withResize(int,
+ *     int)}
  * @param channels 1 (grey), 3 (red, green, blue) or 0: as they are
  * @param length samples that clips are cut or filled up with zeros to, or 0: as they are
  * @param binarize how values become zeros and ones
@@ -28,12 +29,21 @@ public record DataOptions(
         boolean flip,
         int pad) {
 
-    /** Of an image, in pixels, each at least 1. */
+    /** Of an image, in pixels, each at least 1, together at most 2^28. */
     public record Size(int height, int width) {
         public Size {
             if (height < 1 || width < 1) {
                 throw new IllegalArgumentException(
                         "a size must be at least 1x1, got " + height + "x" + width);
+            }
+            if ((long) height * width > PictureFiles.LARGEST) {
+                throw new IllegalArgumentException(
+                        "a size must be at most "
+                                + PictureFiles.LARGEST
+                                + " pixels, got "
+                                + height
+                                + "x"
+                                + width);
             }
         }
 
@@ -65,7 +75,7 @@ public record DataOptions(
     }
 
     /** Keeps the centre. */
-    public DataOptions crop(int height, int width) {
+    public DataOptions withCrop(int height, int width) {
         return new DataOptions(
                 new Size(height, width), resize, channels, length, binarize, dequantize, flip, pad);
     }
@@ -75,7 +85,7 @@ public record DataOptions(
      * pixel is the mean over the area it covers, along one that grows it is interpolated linearly
      * between the centres of the old ones.
      */
-    public DataOptions resize(int height, int width) {
+    public DataOptions withResize(int height, int width) {
         return new DataOptions(
                 crop, new Size(height, width), channels, length, binarize, dequantize, flip, pad);
     }
@@ -85,32 +95,32 @@ public record DataOptions(
      *
      * @param count 1, 3 or 0 for as they are
      */
-    public DataOptions channels(int count) {
+    public DataOptions withChannels(int count) {
         return new DataOptions(crop, resize, count, length, binarize, dequantize, flip, pad);
     }
 
     /** Cuts clips after {@code samples}, or fills them up with zeros; 0: as they are. */
-    public DataOptions length(int samples) {
+    public DataOptions withLength(int samples) {
         return new DataOptions(crop, resize, channels, samples, binarize, dequantize, flip, pad);
     }
 
     /** Makes zeros and ones of the values. */
-    public DataOptions binarize(Binarize how) {
+    public DataOptions withBinarize(Binarize how) {
         return new DataOptions(crop, resize, channels, length, how, dequantize, flip, pad);
     }
 
     /** Adds uniform noise to 8-bit values. */
-    public DataOptions dequantize(boolean on) {
+    public DataOptions withDequantize(boolean on) {
         return new DataOptions(crop, resize, channels, length, binarize, on, flip, pad);
     }
 
     /** Mirrors half of the training images. */
-    public DataOptions flip(boolean on) {
+    public DataOptions withFlip(boolean on) {
         return new DataOptions(crop, resize, channels, length, binarize, dequantize, on, pad);
     }
 
     /** Shifts training images by up to {@code pixels}. */
-    public DataOptions pad(int pixels) {
+    public DataOptions withPad(int pixels) {
         return new DataOptions(crop, resize, channels, length, binarize, dequantize, flip, pixels);
     }
 
@@ -129,8 +139,11 @@ public record DataOptions(
         return binarize == Binarize.STATIC ? drawn(images) : images;
     }
 
-    /** Validation and test images: everything random is drawn once. */
-    ImageSet forTesting(ImageSet images) {
+    /**
+     * A set as these options show it outside of training: nothing is mirrored or shifted, and what
+     * is random is drawn once. Test and validation images of {@link Datasets#open} are so already.
+     */
+    public ImageSet forTesting(ImageSet images) {
         boolean random = dequantize || binarize == Binarize.STATIC || binarize == Binarize.DYNAMIC;
         return random ? drawn(images) : images;
     }

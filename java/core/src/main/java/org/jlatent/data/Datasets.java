@@ -3,6 +3,7 @@ package org.jlatent.data;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
@@ -29,6 +30,8 @@ import org.jlatent.io.Npy;
  *   <li>a folder with {@code train-images-idx3-ubyte}, {@code test-} or {@code t10k-} and perhaps
  *       {@code valid-}, each plain or {@code .gz}, with {@code -labels-idx1-ubyte} where there are
  *       labels; or one such file of images;
+ *   <li>OMNIGLOT: the folder of {@code images_background} and {@code images_evaluation}, each a
+ *       folder or {@code .zip};
  *   <li>CIFAR-10's binary version: the folder of {@code data_batch_1.bin} and so on, or the
  *       official archive;
  *   <li>a folder, or a {@code .tar}, {@code .tar.gz}, {@code .tgz} or {@code .zip} archive, of PNG
@@ -52,6 +55,8 @@ import org.jlatent.io.Npy;
 public final class Datasets {
     static final int HELD_OUT = 10; // where there are no splits, every tenth is for testing
 
+    private static final String SPRITES = "sprites";
+
     private Datasets() {}
 
     /**
@@ -65,7 +70,7 @@ public final class Datasets {
 
     /**
      * Images as {@code options} want them. What they change from epoch to epoch is left to {@link
-     * DataOptions#augmentation}.
+     * Splits#augmentation}, which {@code Trainer.data(splits)} takes over.
      *
      * @throws DataException if there is no such data set, it is damaged, or an option does not fit
      *     it
@@ -79,19 +84,23 @@ public final class Datasets {
         return new Splits(
                 options.forTraining(splits.train()),
                 splits.validation().map(options::forTesting),
-                options.forTesting(splits.test()));
+                options.forTesting(splits.test()),
+                options.augmentation());
+    }
+
+    /** Whether {@link #open} takes {@code text} for the name of a data set, not for a path. */
+    public static boolean isName(String text) {
+        return text.equals(SPRITES) || NamedSet.of(text).isPresent();
     }
 
     private static Splits find(String nameOrPath, DataOptions options, NamedSet.Places places) {
-        if (nameOrPath.equals("sprites")) {
+        if (nameOrPath.equals(SPRITES)) {
             return Views.of(Sprites.splits(), options);
         }
         Optional<NamedSet> named = NamedSet.of(nameOrPath);
         if (named.isPresent()) {
             Path folder = named.get().folder(places);
-            return nameOrPath.equals(Omniglot.NAME)
-                    ? Omniglot.open(folder, options)
-                    : folder(nameOrPath, folder, options);
+            return folder(nameOrPath, folder, options);
         }
         Path path = Path.of(nameOrPath);
         String name = Objects.toString(path.getFileName(), nameOrPath);
@@ -118,6 +127,9 @@ public final class Datasets {
     private static Splits folder(String name, Path folder, DataOptions options) {
         if (find(folder, "train-images-idx3-ubyte").isPresent()) {
             return Views.of(idx(name, folder), options);
+        }
+        if (name.equals(Omniglot.NAME) || Omniglot.isIn(folder)) {
+            return Omniglot.open(folder, options);
         }
         List<Path> archives = archives(folder);
         return files(name, archives.size() == 1 ? archives.get(0) : folder, options);
@@ -201,18 +213,19 @@ public final class Datasets {
             throw new DataException(
                     file
                             + " holds no images: its shape is "
-                            + java.util.Arrays.toString(shape)
+                            + Arrays.toString(shape)
                             + ", not [images, height, width] or [images, height, width, channels]");
         }
         int channels = shape.length == 3 ? 1 : shape[3];
-        int dims = shape[1] * shape[2] * channels;
+        ImageShape image = new ImageShape(shape[1], shape[2], channels);
+        int dims = image.values();
         if (array.type() == Npy.Type.I4) {
             throw new DataException(file + " holds images of i4; save them as u1 or f4");
         }
         if (array.type() == Npy.Type.U1) {
             byte[] pixels = new byte[array.size()];
             array.data().get(0, pixels);
-            return StoredImages.ofBytes(name, shape[0], shape[1], shape[2], channels, pixels, null);
+            return StoredImages.ofBytes(name, shape[0], image, pixels, null);
         }
         Object[] rows = new Object[shape[0]];
         for (int i = 0; i < rows.length; i++) {
@@ -226,7 +239,7 @@ public final class Datasets {
             }
             rows[i] = row;
         }
-        return new StoredImages(name, shape[1], shape[2], channels, rows, null);
+        return new StoredImages(name, image, rows, null);
     }
 
     private static Splits lastTenth(Path file, StoredImages all) {

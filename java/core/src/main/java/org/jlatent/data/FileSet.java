@@ -149,9 +149,7 @@ final class FileSet {
                                 .toArray();
         return new StoredImages(
                 name,
-                first.height,
-                first.width,
-                first.channels,
+                new ImageShape(first.height, first.width, first.channels),
                 items.stream().map(Item::row).toArray(),
                 classes);
     }

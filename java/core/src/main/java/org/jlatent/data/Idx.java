@@ -55,9 +55,7 @@ public final class Idx {
         return StoredImages.ofBytes(
                 name,
                 images.extents[0],
-                images.extents[1],
-                images.extents[2],
-                1,
+                new ImageShape(images.extents[1], images.extents[2], 1),
                 images.bytes,
                 classes);
     }

@@ -2,7 +2,7 @@ package org.jlatent.data;
 
 import java.util.OptionalInt;
 
-/** Images of one size, read by index; NHWC, values in [0, 1]. Thread-safe. */
+/** Images of one size, read by index; NHWC, values in [0, 1], clips in [-1, 1]. Thread-safe. */
 public interface ImageSet {
 
     /** For messages and run folders: {@code "mnist"}. */
@@ -11,14 +11,8 @@ public interface ImageSet {
     /** How many images there are. */
     int size();
 
-    /** Rows of pixels. */
-    int height();
-
-    /** Columns of pixels. */
-    int width();
-
-    /** Values a pixel. */
-    int channels();
+    /** Height, width and channels, the same for all. */
+    ImageShape shape();
 
     /**
      * Writes image {@code index}, {@link #dimensions} values, from {@code destination[offset]} on.
@@ -30,9 +24,19 @@ public interface ImageSet {
         return OptionalInt.empty();
     }
 
-    /** Height, width and channels together. */
-    default ImageShape shape() {
-        return new ImageShape(height(), width(), channels());
+    /** Rows of pixels. */
+    default int height() {
+        return shape().height();
+    }
+
+    /** Columns of pixels. */
+    default int width() {
+        return shape().width();
+    }
+
+    /** Values a pixel. */
+    default int channels() {
+        return shape().channels();
     }
 
     /** Values an image: height x width x channels. */

@@ -9,11 +9,17 @@ public record ImageShape(int height, int width, int channels) {
                             "an image needs at least one pixel and channel, got %dx%dx%d",
                             height, width, channels));
         }
+        if ((long) height * width > Integer.MAX_VALUE / channels) {
+            throw new IllegalArgumentException(
+                    String.format(
+                            "an image of %dx%dx%d has more values than a Java array can hold",
+                            height, width, channels));
+        }
     }
 
     /** Values an image: height x width x channels. */
     public int values() {
-        return Math.multiplyExact(Math.multiplyExact(height, width), channels);
+        return height * width * channels;
     }
 
     @Override

@@ -4,6 +4,7 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,6 +25,12 @@ final class Omniglot {
     static final String NAME = "omniglot";
 
     private Omniglot() {}
+
+    /** Whether it is this set, whatever the folder is called. */
+    static boolean isIn(Path folder) {
+        return Datasets.find(folder, "background-images-idx3-ubyte").isPresent()
+                || source(folder, "images_background").isPresent();
+    }
 
     /**
      * @param folder holds {@code images_background} and {@code images_evaluation} as folders or zip
@@ -55,9 +62,7 @@ final class Omniglot {
 
     private static StoredImages files(Path folder, String part, DataOptions options) {
         Path source =
-                Stream.of(folder.resolve(part), folder.resolve(part + ".zip"))
-                        .filter(Files::exists)
-                        .findFirst()
+                source(folder, part)
                         .orElseThrow(
                                 () ->
                                         new DataException(
@@ -66,6 +71,12 @@ final class Omniglot {
                                                         + part
                                                         + ", as a folder or .zip"));
         return FileSet.openAll(NAME, source, options);
+    }
+
+    private static Optional<Path> source(Path folder, String part) {
+        return Stream.of(folder.resolve(part), folder.resolve(part + ".zip"))
+                .filter(Files::exists)
+                .findFirst();
     }
 
     private static StoredImages idx(Path folder, String part) {
@@ -106,7 +117,7 @@ final class Omniglot {
                 labels[i] = classes.computeIfAbsent(character, key -> classes.size());
             }
             return labels;
-        } catch (IOException | java.io.UncheckedIOException e) {
+        } catch (IOException | UncheckedIOException e) {
             throw new DataException(file + " cannot be read: " + e.getMessage(), e);
         }
     }

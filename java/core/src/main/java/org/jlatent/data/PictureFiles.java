@@ -18,7 +18,7 @@ import javax.imageio.stream.MemoryCacheImageInputStream;
  * rounded to bytes.
  */
 final class PictureFiles {
-    private static final long LARGEST = 1L << 28; // pixels
+    static final long LARGEST = 1L << 28; // pixels
 
     private PictureFiles() {}
 

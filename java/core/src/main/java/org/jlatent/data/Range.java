@@ -28,18 +28,8 @@ record Range(ImageSet images, int from, int to) implements ImageSet {
     }
 
     @Override
-    public int height() {
-        return images.height();
-    }
-
-    @Override
-    public int width() {
-        return images.width();
-    }
-
-    @Override
-    public int channels() {
-        return images.channels();
+    public ImageShape shape() {
+        return images.shape();
     }
 
     @Override

@@ -66,18 +66,8 @@ public final class Sprites implements ImageSet {
     }
 
     @Override
-    public int height() {
-        return side;
-    }
-
-    @Override
-    public int width() {
-        return side;
-    }
-
-    @Override
-    public int channels() {
-        return 1;
+    public ImageShape shape() {
+        return new ImageShape(side, side, 1);
     }
 
     /** The shape. */

@@ -9,14 +9,7 @@ import java.util.OptionalInt;
  *
  * @param labels the classes, -1 where an image has none; or null
  */
-record StoredImages(
-        String name,
-        int height,
-        int width,
-        int channels,
-        Object[] rows,
-        int[] labels,
-        float[] values)
+record StoredImages(String name, ImageShape shape, Object[] rows, int[] labels, float[] values)
         implements ImageSet {
 
     private static final float[] BYTES = table(255);
@@ -31,8 +24,8 @@ record StoredImages(
     }
 
     /** Bytes from 0 to 255 stand for values from 0 to 1. */
-    StoredImages(String name, int height, int width, int channels, Object[] rows, int[] labels) {
-        this(name, height, width, channels, rows, labels, BYTES);
+    StoredImages(String name, ImageShape shape, Object[] rows, int[] labels) {
+        this(name, shape, rows, labels, BYTES);
     }
 
     /**
@@ -40,14 +33,8 @@ record StoredImages(
      * divided by 255.
      */
     static StoredImages ofBytes(
-            String name,
-            int size,
-            int height,
-            int width,
-            int channels,
-            byte[] pixels,
-            int[] labels) {
-        int dims = height * width * channels;
+            String name, int size, ImageShape shape, byte[] pixels, int[] labels) {
+        int dims = shape.values();
         boolean binary = true;
         for (int i = 0; binary && i < pixels.length; i++) {
             binary = pixels[i] == 0 || pixels[i] == 1;
@@ -56,7 +43,7 @@ record StoredImages(
         for (int i = 0; i < size; i++) {
             rows[i] = Arrays.copyOfRange(pixels, i * dims, (i + 1) * dims);
         }
-        return new StoredImages(name, height, width, channels, rows, labels, binary ? BITS : BYTES);
+        return new StoredImages(name, shape, rows, labels, binary ? BITS : BYTES);
     }
 
     /** Values in [0, 1] as bytes, to the nearest 255th. */
@@ -83,7 +70,7 @@ record StoredImages(
                 classes[i] = labels[order[from + i]];
             }
         }
-        return new StoredImages(name, height, width, channels, picked, classes, values);
+        return new StoredImages(name, shape, picked, classes, values);
     }
 
     /** Black for white; of images kept as bytes. */
@@ -92,11 +79,11 @@ record StoredImages(
         for (int i = 0; i < opposite.length; i++) {
             opposite[i] = 1 - values[i];
         }
-        return new StoredImages(name, height, width, channels, rows, labels, opposite);
+        return new StoredImages(name, shape, rows, labels, opposite);
     }
 
     StoredImages withLabels(int[] classes) {
-        return new StoredImages(name, height, width, channels, rows, classes, values);
+        return new StoredImages(name, shape, rows, classes, values);
     }
 
     @Override

@@ -57,9 +57,7 @@ final class Views {
                 IntStream.range(0, images.size()).map(i -> images.label(i).orElse(-1)).toArray();
         return new StoredImages(
                 images.name(),
-                first.height(),
-                first.width(),
-                first.channels(),
+                new ImageShape(first.height(), first.width(), first.channels()),
                 rows.toArray(),
                 labels);
     }

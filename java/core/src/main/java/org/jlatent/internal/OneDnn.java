@@ -40,7 +40,11 @@ final class OneDnn implements Dense {
 
     @Override
     public long poolWinnersBytes(PoolShape shape) {
-        return poolWinnersBytes0(table, shape.numbers());
+        long bytes = poolWinnersBytes0(table, shape.numbers());
+        if (bytes < 0) {
+            throw failure("pool");
+        }
+        return bytes;
     }
 
     @Override
@@ -55,8 +59,12 @@ final class OneDnn implements Dense {
 
     private void check(String operation, int status) {
         if (status != 0) {
-            throw new DeviceException(operation + " on " + place + ": " + lastError0(table));
+            throw failure(operation);
         }
+    }
+
+    private DeviceException failure(String operation) {
+        return new DeviceException(operation + " on " + place + ": " + lastError0(table));
     }
 
     private static native int matmul0(

@@ -107,7 +107,10 @@ public final class Npy {
         String text = new String(all, start, (int) length, StandardCharsets.UTF_8).strip();
         Matcher header = HEADER.matcher(text);
         if (!header.matches()) {
-            throw new JlatentException(file + " has an npy header that cannot be read: " + text);
+            throw new JlatentException(
+                    file
+                            + " has an npy header that cannot be read: "
+                            + text.substring(0, Math.min(text.length(), 100)));
         }
         Type type = type(file, header.group(1));
         if (header.group(2).equals("True")) {

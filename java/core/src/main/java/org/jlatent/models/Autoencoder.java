@@ -23,8 +23,6 @@ public final class Autoencoder extends LatentModel {
     private static final int MASK = 1; // the site of the hidden pixels
 
     private final AutoencoderConfig config;
-    private final ImageShape image;
-    private final Random random;
     private final Sequential encoder;
     private final Sequential decoder;
 
@@ -35,9 +33,8 @@ public final class Autoencoder extends LatentModel {
      * @throws IllegalArgumentException if the convolutions leave nothing of the image
      */
     public Autoencoder(Init init, ImageShape image, AutoencoderConfig config, long seed) {
+        super(image, config.latent(), config.loss(), new Random(init.scope(), seed));
         this.config = config;
-        this.image = image;
-        this.random = new Random(init.scope(), seed);
         Networks networks =
                 new Networks(init, image, config.channels(), config.hidden(), config.activation());
         encoder = child("encoder", networks.encoder(config.latent()));
@@ -50,26 +47,6 @@ public final class Autoencoder extends LatentModel {
     /** What the model was made from. */
     public AutoencoderConfig config() {
         return config;
-    }
-
-    @Override
-    public ImageShape image() {
-        return image;
-    }
-
-    @Override
-    public int latent() {
-        return config.latent();
-    }
-
-    @Override
-    public Likelihood likelihood() {
-        return config.loss();
-    }
-
-    @Override
-    public Random random() {
-        return random;
     }
 
     /**
@@ -109,7 +86,7 @@ public final class Autoencoder extends LatentModel {
     @Override
     public Objective objective(Tape tape, Tensor x) {
         Scope scope = tape.scope();
-        Tensor seen = masked(scope, x, random, MASK, config.drop());
+        Tensor seen = masked(scope, x, random(), MASK, config.drop());
         Likelihood.Loss loss =
                 config.loss()
                         .loss(

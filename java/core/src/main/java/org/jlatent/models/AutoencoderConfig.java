@@ -1,6 +1,6 @@
 package org.jlatent.models;
 
-import java.util.Arrays;
+import java.util.Objects;
 import org.jlatent.Activation;
 import org.jlatent.nn.Likelihood;
 import org.jlatent.nn.Likelihoods;
@@ -23,19 +23,12 @@ public record AutoencoderConfig(
         Likelihood loss,
         float drop) {
     public AutoencoderConfig {
-        channels = channels.clone();
-        hidden = hidden.clone();
-        for (int width : channels) {
-            require(
-                    width >= 1,
-                    "convolutions need at least one channel",
-                    Arrays.toString(channels));
-        }
-        for (int width : hidden) {
-            require(width >= 1, "hidden layers need at least one unit", Arrays.toString(hidden));
-        }
-        require(latent >= 1, "latent must be at least 1", latent);
-        require(drop >= 0 && drop < 1, "drop must be in [0, 1)", drop);
+        channels = Networks.channels(channels);
+        hidden = Networks.hidden(hidden);
+        Networks.require(latent >= 1, "latent must be at least 1", latent);
+        Objects.requireNonNull(activation, "activation");
+        Objects.requireNonNull(loss, "loss");
+        Networks.require(drop >= 0 && drop < 1, "drop must be in [0, 1)", drop);
     }
 
     /** One hidden layer of 400, 20 numbers, ReLU, squared errors, nothing hidden. */
@@ -82,11 +75,5 @@ public record AutoencoderConfig(
     @Override
     public int[] hidden() {
         return hidden.clone();
-    }
-
-    private static void require(boolean condition, String rule, Object given) {
-        if (!condition) {
-            throw new IllegalArgumentException(rule + ", got " + given);
-        }
     }
 }

@@ -22,13 +22,11 @@ public record AutoencoderEvaluation(
      *
      * @param drop part of the pixels to hide from the encoder, in [0, 1); the whole image is what
      *     the result is held against
+     * @throws IllegalArgumentException if there are no images, or not of the size the model takes
      */
     public static AutoencoderEvaluation of(
             Autoencoder model, ImageSet images, float drop, int batchSize, long seed) {
-        if (images.size() == 0) {
-            throw new IllegalArgumentException(
-                    "there are no images to evaluate on in " + images.name());
-        }
+        model.requireMeasurable(images, batchSize);
         double squared = 0;
         double absolute = 0;
         double sum = 0;

@@ -1,6 +1,6 @@
 package org.jlatent.models;
 
-import org.jlatent.Device;
+import org.jlatent.Random;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tape;
@@ -11,15 +11,43 @@ import org.jlatent.nn.Likelihood;
 
 /** A model that gives each image a code of a few numbers, and an image back for a code. */
 public abstract class LatentModel extends Model {
+    private final ImageShape image;
+    private final int latent;
+    private final Likelihood likelihood;
+    private final Random random;
+
+    /**
+     * @param image what it takes
+     * @param latent numbers in a code
+     * @param likelihood what the decoder's output means
+     * @param random the noise it draws
+     */
+    protected LatentModel(ImageShape image, int latent, Likelihood likelihood, Random random) {
+        this.image = image;
+        this.latent = latent;
+        this.likelihood = likelihood;
+        this.random = random;
+    }
 
     /** The images that the model takes. */
-    public abstract ImageShape image();
+    public final ImageShape image() {
+        return image;
+    }
 
     /** Numbers in a code. */
-    public abstract int latent();
+    public final int latent() {
+        return latent;
+    }
 
     /** What the decoder's output means. */
-    public abstract Likelihood likelihood();
+    public final Likelihood likelihood() {
+        return likelihood;
+    }
+
+    @Override
+    public final Random random() {
+        return random;
+    }
 
     /**
      * What training shows the encoder of images: the images, but for a denoising model.
@@ -65,15 +93,7 @@ public abstract class LatentModel extends Model {
      * @throws IllegalArgumentException unless the images are of the size the model takes
      */
     public final float[] features(ImageSet images, int batchSize) {
-        if (!images.shape().equals(image())) {
-            throw new IllegalArgumentException(
-                    "the model takes images of "
-                            + image()
-                            + ", "
-                            + images.name()
-                            + " has "
-                            + images.shape());
-        }
+        requireFitting(images, batchSize);
         float[] codes = new float[Math.multiplyExact(images.size(), latent())];
         try (Scope scope = new Scope(device())) {
             for (int first = 0; first < images.size(); first += batchSize) {
@@ -86,9 +106,37 @@ public abstract class LatentModel extends Model {
         return codes;
     }
 
-    /** Where the parameters are. */
-    public final Device device() {
-        return parameters().values().iterator().next().device();
+    /**
+     * What every pass over a set asks for.
+     *
+     * @throws IllegalArgumentException unless the images are of the size the model takes, and a
+     *     batch holds at least one
+     */
+    final void requireFitting(ImageSet images, int batchSize) {
+        if (!images.shape().equals(image())) {
+            throw new IllegalArgumentException(
+                    "the model takes images of "
+                            + image()
+                            + ", "
+                            + images.name()
+                            + " has "
+                            + images.shape());
+        }
+        Networks.require(batchSize >= 1, "batchSize must be at least 1", batchSize);
+    }
+
+    /** As {@link #requireFitting}, for figures: there has to be an image, too. */
+    final void requireMeasurable(ImageSet images, int batchSize) {
+        requireFitting(images, batchSize);
+        if (images.size() == 0) {
+            throw new IllegalArgumentException(
+                    "there are no images to evaluate on in " + images.name());
+        }
+    }
+
+    @Override
+    public final void check(float[] images) {
+        likelihood().check(images);
     }
 
     static Tensor batch(Scope scope, ImageSet images, int first, int count) {

@@ -1,6 +1,8 @@
 package org.jlatent.models;
 
 import java.util.Map;
+import org.jlatent.Device;
+import org.jlatent.JlatentException;
 import org.jlatent.Random;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
@@ -12,12 +14,25 @@ public abstract class Model extends Module {
     /**
      * The loss of a batch.
      *
-     * @param x {@code [batch, dims]}, images in [0, 1]
+     * @param x {@code [batch, dims]}, a row an image
      */
     public abstract Objective objective(Tape tape, Tensor x);
 
     /** The noise the model draws; the trainer advances it once a step. */
     public abstract Random random();
+
+    /**
+     * Looks at images before they are trained on.
+     *
+     * @param images values of a batch
+     * @throws JlatentException if the objective has no meaning for them
+     */
+    public void check(float[] images) {}
+
+    /** Where the parameters are. */
+    public final Device device() {
+        return parameters().values().iterator().next().device();
+    }
 
     /**
      * What {@link #objective} gives.

@@ -1,6 +1,7 @@
 package org.jlatent.models;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.jlatent.Activation;
 import org.jlatent.ConvOps;
@@ -51,6 +52,33 @@ final class Networks {
                             + "; use fewer channels, or none");
         }
     }
+
+    // ---- what configurations check ----
+
+    /** A copy of a configuration's channels, each at least 1. */
+    static int[] channels(int[] counts) {
+        return widths("convolutions need at least one channel", counts);
+    }
+
+    /** A copy of a configuration's hidden layers, each at least 1 wide. */
+    static int[] hidden(int[] units) {
+        return widths("hidden layers need at least one unit", units);
+    }
+
+    private static int[] widths(String rule, int[] given) {
+        for (int width : given) {
+            require(width >= 1, rule, Arrays.toString(given));
+        }
+        return given.clone();
+    }
+
+    static void require(boolean condition, String rule, Object given) {
+        if (!condition) {
+            throw new IllegalArgumentException(rule + ", got " + given);
+        }
+    }
+
+    // ---- networks ----
 
     /** {@code [batch, values]} to {@code [batch, out]}. */
     Sequential encoder(int out) {

@@ -30,8 +30,6 @@ public final class Vae extends LatentModel {
     private static final int PRIOR = 2; // the site of samples from the prior
 
     private final VaeConfig config;
-    private final ImageShape image;
-    private final Random random;
     private final Sequential encoder;
     private final Sequential decoder;
     private final GaussianOps.Options posterior;
@@ -45,9 +43,8 @@ public final class Vae extends LatentModel {
      * @throws IllegalArgumentException if the convolutions leave nothing of the image
      */
     public Vae(Init init, ImageShape image, VaeConfig config, long seed) {
+        super(image, config.latent(), config.likelihood(), new Random(init.scope(), seed));
         this.config = config;
-        this.image = image;
-        this.random = new Random(init.scope(), seed);
         Networks networks =
                 new Networks(init, image, config.channels(), config.hidden(), config.activation());
         encoder = child("encoder", networks.encoder(2 * config.latent()));
@@ -66,26 +63,6 @@ public final class Vae extends LatentModel {
     /** What the model was made from. */
     public VaeConfig config() {
         return config;
-    }
-
-    @Override
-    public ImageShape image() {
-        return image;
-    }
-
-    @Override
-    public int latent() {
-        return config.latent();
-    }
-
-    @Override
-    public Likelihood likelihood() {
-        return config.likelihood();
-    }
-
-    @Override
-    public Random random() {
-        return random;
     }
 
     /**
@@ -115,7 +92,7 @@ public final class Vae extends LatentModel {
         Tensor klWeight = scope.scalar(config.beta() / batch);
         Tensor weight = scope.scalar(1.0f / (batch * config.samples()));
         GaussianOps.Result q =
-                new GaussianSample(random, posterior).forward(tape, encode(tape, x), klWeight);
+                new GaussianSample(random(), posterior).forward(tape, encode(tape, x), klWeight);
         Likelihood.Loss reconstruction =
                 config.likelihood().loss(tape, decode(tape, q.z()), x, weight);
         Tensor loss = Functions.add(tape, reconstruction.total(), q.klTotal());

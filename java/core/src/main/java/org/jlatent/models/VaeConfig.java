@@ -1,41 +1,43 @@
 package org.jlatent.models;
 
-import java.util.Arrays;
+import java.util.Objects;
 import org.jlatent.Activation;
 import org.jlatent.nn.Likelihood;
 import org.jlatent.nn.Likelihoods;
 
 /**
- * The shape and objective of a {@link Vae}: {@code VaeConfig.defaults().latent(10).beta(4)}.
- * Immutable.
+ * The shape and objective of a {@link Vae}: {@code
+ * VaeConfig.defaults().withLatent(10).withBeta(4)}.
+ *
+ * @param channels of the encoder's 4x4 convolutions, each of stride 2; the decoder mirrors them;
+ *     empty: none
+ * @param hidden widths of the encoder's linear layers; the decoder mirrors them
+ * @param latent dimensions of z
+ * @param activation between layers
+ * @param likelihood of the pixels given z
+ * @param beta weight of the KL term
+ * @param freeBits nats a dimension that the KL is not pushed below [Kingma et al. 2016]; 0: off
+ * @param samples of z for each image and step
  */
-public final class VaeConfig {
-    private final int[] channels;
-    private final int[] hidden;
-    private final int latent;
-    private final Activation activation;
-    private final Likelihood likelihood;
-    private final float beta;
-    private final float freeBits;
-    private final int samples;
-
-    private VaeConfig(
-            int[] channels,
-            int[] hidden,
-            int latent,
-            Activation activation,
-            Likelihood likelihood,
-            float beta,
-            float freeBits,
-            int samples) {
-        this.channels = channels;
-        this.hidden = hidden;
-        this.latent = latent;
-        this.activation = activation;
-        this.likelihood = likelihood;
-        this.beta = beta;
-        this.freeBits = freeBits;
-        this.samples = samples;
+public record VaeConfig(
+        int[] channels,
+        int[] hidden,
+        int latent,
+        Activation activation,
+        Likelihood likelihood,
+        float beta,
+        float freeBits,
+        int samples) {
+    public VaeConfig {
+        channels = Networks.channels(channels);
+        hidden = Networks.hidden(hidden);
+        Networks.require(latent >= 1, "latent must be at least 1", latent);
+        Objects.requireNonNull(activation, "activation");
+        Objects.requireNonNull(likelihood, "likelihood");
+        Networks.require(beta >= 0 && Float.isFinite(beta), "beta must be at least 0", beta);
+        Networks.require(
+                freeBits >= 0 && Float.isFinite(freeBits), "freeBits must be at least 0", freeBits);
+        Networks.require(samples >= 1, "samples must be at least 1", samples);
     }
 
     /** One hidden layer of 400, 20 latent dimensions, ReLU, Bernoulli pixels, beta 1. */
@@ -53,111 +55,62 @@ public final class VaeConfig {
 
     /** {@link #defaults} after 4x4 convolutions of stride 2 to 32 and 64 channels, hidden 256. */
     public static VaeConfig convolutional() {
-        return defaults().channels(32, 64).hidden(256);
+        return defaults().withChannels(32, 64).withHidden(256);
     }
 
-    /**
-     * Channels of the encoder's 4x4 convolutions, each of stride 2; the decoder mirrors them.
-     * Empty: none.
-     */
-    public VaeConfig channels(int... counts) {
-        for (int count : counts) {
-            require(count >= 1, "convolutions need at least one channel", Arrays.toString(counts));
-        }
+    /** Channels of the convolutions; empty: none. */
+    public VaeConfig withChannels(int... counts) {
         return new VaeConfig(
-                counts.clone(), hidden, latent, activation, likelihood, beta, freeBits, samples);
+                counts, hidden, latent, activation, likelihood, beta, freeBits, samples);
     }
 
-    /** Widths of the encoder's linear layers; the decoder mirrors them. */
-    public VaeConfig hidden(int... widths) {
-        for (int width : widths) {
-            require(width >= 1, "hidden layers need at least one unit", Arrays.toString(widths));
-        }
+    /** Widths of the linear layers. */
+    public VaeConfig withHidden(int... widths) {
         return new VaeConfig(
-                channels, widths.clone(), latent, activation, likelihood, beta, freeBits, samples);
+                channels, widths, latent, activation, likelihood, beta, freeBits, samples);
     }
 
-    /** Latent dimensions. */
-    public VaeConfig latent(int dims) {
-        require(dims >= 1, "latent must be at least 1", dims);
+    /** Dimensions of z. */
+    public VaeConfig withLatent(int dims) {
         return new VaeConfig(
                 channels, hidden, dims, activation, likelihood, beta, freeBits, samples);
     }
 
     /** Between layers. */
-    public VaeConfig activation(Activation function) {
+    public VaeConfig withActivation(Activation function) {
         return new VaeConfig(
                 channels, hidden, latent, function, likelihood, beta, freeBits, samples);
     }
 
     /** Of the pixels given z. */
-    public VaeConfig likelihood(Likelihood pixels) {
+    public VaeConfig withLikelihood(Likelihood pixels) {
         return new VaeConfig(channels, hidden, latent, activation, pixels, beta, freeBits, samples);
     }
 
     /** Weight of the KL term. */
-    public VaeConfig beta(float weight) {
-        require(weight >= 0 && Float.isFinite(weight), "beta must be at least 0", weight);
+    public VaeConfig withBeta(float weight) {
         return new VaeConfig(
                 channels, hidden, latent, activation, likelihood, weight, freeBits, samples);
     }
 
-    /** Nats a dimension that the KL is not pushed below [Kingma et al. 2016]; 0: off. */
-    public VaeConfig freeBits(float nats) {
-        require(nats >= 0 && Float.isFinite(nats), "freeBits must be at least 0", nats);
+    /** Nats a dimension that the KL is not pushed below; 0: off. */
+    public VaeConfig withFreeBits(float nats) {
         return new VaeConfig(channels, hidden, latent, activation, likelihood, beta, nats, samples);
     }
 
     /** Samples of z for each image and step. */
-    public VaeConfig samples(int count) {
-        require(count >= 1, "samples must be at least 1", count);
+    public VaeConfig withSamples(int count) {
         return new VaeConfig(
                 channels, hidden, latent, activation, likelihood, beta, freeBits, count);
     }
 
-    /** Channels of the encoder's convolutions; empty: none. */
+    @Override
     public int[] channels() {
         return channels.clone();
     }
 
-    /** Widths of the hidden layers, as a copy. */
+    @Override
     public int[] hidden() {
         return hidden.clone();
-    }
-
-    /** Dimensions of z. */
-    public int latent() {
-        return latent;
-    }
-
-    /** Of the hidden layers. */
-    public Activation activation() {
-        return activation;
-    }
-
-    /** Of the pixels given z. */
-    public Likelihood likelihood() {
-        return likelihood;
-    }
-
-    /** Weight of the KL term. */
-    public float beta() {
-        return beta;
-    }
-
-    /** Nats a dimension that the KL is not pushed below; 0: off. */
-    public float freeBits() {
-        return freeBits;
-    }
-
-    /** Samples of z for each image and step. */
-    public int samples() {
-        return samples;
-    }
-
-    private static void require(boolean condition, String rule, Object given) {
-        if (!condition) {
-            throw new IllegalArgumentException(rule + ", got " + given);
-        }
     }
 }

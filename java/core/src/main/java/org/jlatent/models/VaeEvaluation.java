@@ -37,14 +37,11 @@ public record VaeEvaluation(
      * Goes over all images once; the same seed gives the same figures.
      *
      * @param samples of z for each image, for {@code nll} and {@code reconstruction}
-     * @throws IllegalArgumentException if there are no images
+     * @throws IllegalArgumentException if there are no images, or not of the size the model takes
      */
     public static VaeEvaluation of(
             Vae vae, ImageSet images, int samples, int batchSize, long seed) {
-        if (images.size() == 0) {
-            throw new IllegalArgumentException(
-                    "there are no images to evaluate on in " + images.name());
-        }
+        vae.requireMeasurable(images, batchSize);
         try (Scope owned = new Scope(vae.device());
                 Scope scope = new Scope(owned.device())) {
             Accumulator sums = new Accumulator(vae, images, samples, new Random(owned, seed));

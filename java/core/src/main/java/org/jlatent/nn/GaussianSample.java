@@ -3,6 +3,7 @@ package org.jlatent.nn;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.stream.Stream;
 import org.jlatent.GaussianOps;
 import org.jlatent.Posterior;
 import org.jlatent.Random;
@@ -34,9 +35,7 @@ public final class GaussianSample {
         GaussianOps.Result r =
                 GaussianOps.forward(tape.scope(), q, options, random, null, klWeight);
         List<Tensor> outputs = new ArrayList<>(List.of(r.z(), r.klRows(), r.klTotal()));
-        java.util.stream.Stream.of(r.logQ(), r.logP())
-                .filter(Objects::nonNull)
-                .forEach(outputs::add);
+        Stream.of(r.logQ(), r.logP()).filter(Objects::nonNull).forEach(outputs::add);
         tape.record(
                 "gaussian sample",
                 q.tensors(),

@@ -1,6 +1,7 @@
 package org.jlatent.nn;
 
 import java.util.SplittableRandom;
+import org.jlatent.JlatentException;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tensor;
@@ -27,9 +28,22 @@ public final class Init {
         return scope;
     }
 
+    /** Room for the values, unless so many can only be a mistake. */
+    private static float[] room(Shape shape) {
+        long most = Math.min(Integer.MAX_VALUE - 8, Runtime.getRuntime().maxMemory() / 8);
+        if (shape.elements() > most) {
+            throw new JlatentException(
+                    "a parameter "
+                            + shape
+                            + " does not fit into memory: make the model smaller, or give Java"
+                            + " more (such as JAVA_TOOL_OPTIONS=-Xmx8g)");
+        }
+        return new float[(int) shape.elements()];
+    }
+
     /** Uniform in [-bound, bound). */
     public Tensor uniform(Shape shape, double bound) {
-        float[] values = new float[Math.toIntExact(shape.elements())];
+        float[] values = room(shape);
         for (int i = 0; i < values.length; i++) {
             values[i] = (float) ((2.0 * random.nextDouble() - 1.0) * bound);
         }
@@ -38,7 +52,7 @@ public final class Init {
 
     /** Normal with mean 0. */
     public Tensor normal(Shape shape, double standardDeviation) {
-        float[] values = new float[Math.toIntExact(shape.elements())];
+        float[] values = room(shape);
         for (int i = 0; i < values.length; i++) {
             values[i] = (float) (random.nextGaussian() * standardDeviation);
         }

@@ -1,5 +1,6 @@
 package org.jlatent.nn;
 
+import org.jlatent.JlatentException;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
 
@@ -23,6 +24,13 @@ public interface Likelihood {
      * @param weight one element that multiplies the total
      */
     Loss loss(Tape tape, Tensor parameters, Tensor x, Tensor weight);
+
+    /**
+     * Looks at values that are to be explained.
+     *
+     * @throws JlatentException if there are some that it gives no probability
+     */
+    default void check(float[] x) {}
 
     /**
      * The mean of each pixel.

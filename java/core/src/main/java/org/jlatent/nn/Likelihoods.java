@@ -1,6 +1,7 @@
 package org.jlatent.nn;
 
 import java.util.List;
+import org.jlatent.JlatentException;
 import org.jlatent.LikelihoodOps;
 import org.jlatent.LikelihoodOps.Distribution;
 import org.jlatent.Ops;
@@ -117,6 +118,21 @@ public final class Likelihoods {
         }
 
         @Override
+        public void check(float[] x) {
+            if (options.distribution() != Distribution.BERNOULLI) {
+                return;
+            }
+            for (float value : x) {
+                if (value < 0 || value > 1) {
+                    throw new JlatentException(
+                            "a bernoulli likelihood takes values in [0, 1], the images hold "
+                                    + value
+                                    + "; choose a gaussian or laplace one");
+                }
+            }
+        }
+
+        @Override
         public float[] mean(float[] parameters, int dims) {
             int stride = dims * parametersPerValue();
             float[] mean = new float[parameters.length / parametersPerValue()];
@@ -147,6 +163,11 @@ public final class Likelihoods {
             Tensor rows = Ops.scale(tape.scope(), loss.rows(), scale);
             tape.record(name, loss.rows(), rows, d -> Ops.scale(tape.scope(), d, scale));
             return new Loss(rows, loss.total());
+        }
+
+        @Override
+        public void check(float[] x) {
+            likelihood.check(x);
         }
 
         @Override

@@ -132,15 +132,11 @@ public final class Checkpoint {
         metadata.put("format", FORMAT);
         metadata.put("format_version", FORMAT_VERSION);
         metadata.put("jlatent", Version.TEXT);
-        metadata.put("device", device(model));
+        metadata.put("device", model.device().toString());
         metadata.put("settings", json(settings));
         metadata.put("state", json(state));
         metadata.put("crc32c", checksum(entries, metadata));
         Safetensors.write(file, entries, metadata);
-    }
-
-    private static String device(Model model) {
-        return model.parameters().values().iterator().next().device().toString();
     }
 
     private static Map<String, Tensor> tensors(Model model, Adam adam) {
@@ -259,7 +255,7 @@ public final class Checkpoint {
         targets.forEach((name, tensor) -> tensors.get(name).copyTo(tensor));
         adam.setWords(tensors.get(ADAM_STATE).data().array());
         model.random().set(state.noiseSeed, state.noiseStep);
-        String here = device(model);
+        String here = model.device().toString();
         if (!here.equals(device)) {
             System.getLogger(Checkpoint.class.getName())
                     .log(

@@ -8,7 +8,7 @@ import java.util.Map;
  * @param epoch epochs begun, from 1
  * @param step steps done
  * @param steps steps in all
- * @param metrics means over the images of the step or epoch, {@code loss} among them; nats an image
+ * @param metrics means over the images of the step or epoch, {@code loss} among them
  * @param validation the same on the validation images; empty between epochs and where there are
  *     none
  * @param imagesPerSecond of training so far, validation left out

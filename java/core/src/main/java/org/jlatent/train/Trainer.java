@@ -14,6 +14,7 @@ import org.jlatent.data.Augmentation;
 import org.jlatent.data.Batches;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.Loader;
+import org.jlatent.data.Splits;
 import org.jlatent.io.AtomicFile;
 import org.jlatent.models.Model;
 import org.jlatent.models.Model.Objective;
@@ -46,7 +47,7 @@ public final class Trainer {
 
     private Trainer(Model model) {
         this.model = model;
-        this.device = model.parameters().values().iterator().next().device();
+        this.device = model.device();
     }
 
     /** Trains {@code model}, on the device of its parameters. */
@@ -54,7 +55,17 @@ public final class Trainer {
         return new Trainer(model);
     }
 
-    /** The images to train on; needed. */
+    /**
+     * A data set as it was opened: its training images with their {@link #augmentation}, its
+     * validation images where it has any.
+     */
+    public Trainer data(Splits splits) {
+        return data(splits.train())
+                .augmentation(splits.augmentation())
+                .validation(splits.validation().orElse(null));
+    }
+
+    /** The images to train on; these or {@link #data(Splits)} are needed. */
     public Trainer data(ImageSet images) {
         this.data = images;
         return this;
@@ -319,6 +330,7 @@ public final class Trainer {
             model.watch(tape);
             Loader.Batch batch = loader.next();
             int[] indices = batch.indices();
+            model.check(batch.values());
             Tensor x = scratch.of(Shape.of(indices.length, data.dimensions()), batch.values());
             Objective objective = model.objective(tape, x);
             if (!Float.isFinite(objective.loss().item())) {

@@ -60,7 +60,7 @@ final class ClipsTest {
         Path tar = Made.tar(folder.resolve("clips.tar.gz"), files);
         Made.fails(
                 () -> Datasets.open(tar.toString()), "!test/yes/c.wav", "samples", "option length");
-        Splits splits = Datasets.open(tar.toString(), DataOptions.defaults().length(2));
+        Splits splits = Datasets.open(tar.toString(), DataOptions.defaults().withLength(2));
         assertEquals(1, splits.train().height());
         assertEquals(2, splits.train().width());
         assertEquals(1, splits.train().channels());
@@ -68,18 +68,21 @@ final class ClipsTest {
         assertArrayEquals(new float[] {-0.5f, 0}, Made.pixels(splits.train(), 1));
         assertEquals(OptionalInt.of(1), splits.test().label(0));
         Made.fails(
-                () -> Datasets.open(tar.toString(), DataOptions.defaults().length(2).flip(true)),
+                () ->
+                        Datasets.open(
+                                tar.toString(),
+                                DataOptions.defaults().withLength(2).withFlip(true)),
                 "clips",
                 "length");
         files.put("test/yes/c.wav", Made.wav(PCM, 8, 1, 44100, new byte[3]));
         Path rates = Made.zip(folder.resolve("r.zip"), files);
         Made.fails(
-                () -> Datasets.open(rates.toString(), DataOptions.defaults().length(2)),
+                () -> Datasets.open(rates.toString(), DataOptions.defaults().withLength(2)),
                 "sample rate",
                 "8000.0",
                 "44100.0");
         Made.fails(
-                () -> Datasets.open("sprites", DataOptions.defaults().length(2)),
+                () -> Datasets.open("sprites", DataOptions.defaults().withLength(2)),
                 "length",
                 "clips");
     }
@@ -99,5 +102,12 @@ final class ClipsTest {
         fails(Made.wav(ADPCM, 4, 1, 8000, new byte[4]), "c.zip!x.wav", "PCM");
         fails(Made.wav(PCM, 12, 1, 8000, new byte[4]), "c.zip!x.wav", "PCM");
         fails(Made.wav16(), "c.zip!x.wav", "no samples");
+        // Frames of no bytes, or of more than a buffer: reading them would never end.
+        fails(Made.wav(PCM, 16, 0, 8000, new byte[4]), "c.zip!x.wav");
+        fails(Made.wav(PCM, 8, 20_000, 8000, new byte[4]), "c.zip!x.wav", "20000 channels");
+        Made.fails(
+                () -> Clips.decode("x.wav", Made.wav(PCM, 8, 2, 8000, new byte[2]), 1 << 30),
+                "x.wav",
+                "too large");
     }
 }

@@ -31,15 +31,15 @@ final class DataOptionsTest {
     @Test
     void resizingAveragesAreasAndInterpolatesBetweenCentres() {
         Picture ramp = picture(1, 6, 1, 0, 1, 2, 3, 4, 5);
-        assertArrayEquals(new float[] {0.5f, 2.5f, 4.5f}, view(ramp, NONE.resize(1, 3)), 1e-6f);
+        assertArrayEquals(new float[] {0.5f, 2.5f, 4.5f}, view(ramp, NONE.withResize(1, 3)), 1e-6f);
         // 6 to 4: each covers one pixel and a half
         float[] four = {1 / 3f, 5 / 3f, 10 / 3f, 14 / 3f};
-        assertArrayEquals(four, view(ramp, NONE.resize(1, 4)), 1e-6f);
+        assertArrayEquals(four, view(ramp, NONE.withResize(1, 4)), 1e-6f);
         Picture pair = picture(1, 2, 1, 0, 4);
-        assertArrayEquals(new float[] {0, 1, 3, 4}, view(pair, NONE.resize(1, 4)), 1e-6f);
-        assertArrayEquals(new float[] {0, 4, 0, 4}, view(pair, NONE.resize(2, 2)), 1e-6f);
+        assertArrayEquals(new float[] {0, 1, 3, 4}, view(pair, NONE.withResize(1, 4)), 1e-6f);
+        assertArrayEquals(new float[] {0, 4, 0, 4}, view(pair, NONE.withResize(2, 2)), 1e-6f);
         Picture colours = picture(2, 2, 2, 0, 10, 2, 20, 4, 30, 6, 40);
-        assertArrayEquals(new float[] {3, 25}, view(colours, NONE.resize(1, 1)), 1e-5f);
+        assertArrayEquals(new float[] {3, 25}, view(colours, NONE.withResize(1, 1)), 1e-5f);
     }
 
     /** Against the definition, each value from all of its sources at once. */
@@ -53,7 +53,7 @@ final class DataOptionsTest {
             for (int i = 0; i < x.length; i++) {
                 x[i] = random.nextInt(100);
             }
-            float[] y = view(picture(height, width, 1, x), NONE.resize(sizes[2], sizes[3]));
+            float[] y = view(picture(height, width, 1, x), NONE.withResize(sizes[2], sizes[3]));
             // A new pixel is height x width parts, none of which lies in two old pixels.
             for (int i = 0; i < y.length; i++) {
                 double sum = 0;
@@ -70,35 +70,35 @@ final class DataOptionsTest {
     @Test
     void croppingKeepsTheCentre() {
         Picture image = picture(3, 4, 1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11);
-        assertArrayEquals(new float[] {5, 6}, view(image, NONE.crop(1, 2)));
-        assertArrayEquals(new float[] {0, 1, 2, 4, 5, 6}, view(image, NONE.crop(2, 3)));
+        assertArrayEquals(new float[] {5, 6}, view(image, NONE.withCrop(1, 2)));
+        assertArrayEquals(new float[] {0, 1, 2, 4, 5, 6}, view(image, NONE.withCrop(2, 3)));
         // then it is resized
-        assertArrayEquals(new float[] {5.5f}, view(image, NONE.resize(1, 1).crop(1, 2)));
+        assertArrayEquals(new float[] {5.5f}, view(image, NONE.withResize(1, 1).withCrop(1, 2)));
     }
 
     @Test
     void channelsAreMixedAndRepeated() {
         assertArrayEquals(
                 new float[] {0.299f, 0.587f, 1},
-                view(picture(1, 3, 3, 1, 0, 0, 0, 1, 0, 1, 1, 1), NONE.channels(1)),
+                view(picture(1, 3, 3, 1, 0, 0, 0, 1, 0, 1, 1, 1), NONE.withChannels(1)),
                 1e-6f);
         assertArrayEquals(
                 new float[] {0.2f, 0.2f, 0.2f, 0.7f, 0.7f, 0.7f},
-                view(picture(1, 2, 1, 0.2f, 0.7f), NONE.channels(3)));
-        Made.fails(() -> picture(1, 1, 2, 0, 0).view(NONE.channels(1)), "x has 2 channels");
+                view(picture(1, 2, 1, 0.2f, 0.7f), NONE.withChannels(3)));
+        Made.fails(() -> picture(1, 1, 2, 0, 0).view(NONE.withChannels(1)), "x has 2 channels");
     }
 
     @Test
     void thresholdIsFromOneHalfOn() {
         assertArrayEquals(
                 new float[] {0, 0, 1, 1},
-                view(picture(1, 4, 1, 0, 0.499f, 0.5f, 1), NONE.binarize(Binarize.THRESHOLD)));
+                view(picture(1, 4, 1, 0, 0.499f, 0.5f, 1), NONE.withBinarize(Binarize.THRESHOLD)));
     }
 
     @Test
     void setsThatAreThereAlreadyAreSeenTheSameWay() {
         Splits plain = Datasets.open("sprites");
-        Splits small = Datasets.open("sprites", NONE.resize(8, 8).channels(3));
+        Splits small = Datasets.open("sprites", NONE.withResize(8, 8).withChannels(3));
         assertEquals(plain.train().size(), small.train().size());
         assertEquals(8 * 8 * 3, small.test().dimensions());
         assertEquals(plain.test().label(77), small.test().label(77));
@@ -110,14 +110,15 @@ final class DataOptionsTest {
             }
         }
         assertEquals(mean, Made.pixels(small.test(), 77)[3 * (2 * 8 + 3) + 2], 0.5 / 255 + 1e-6);
-        Made.fails(() -> Datasets.open("sprites", NONE.crop(33, 3)), "image 0 of sprites", "33x3");
+        Made.fails(
+                () -> Datasets.open("sprites", NONE.withCrop(33, 3)), "image 0 of sprites", "33x3");
     }
 
     @Test
     void binarizedImagesAreDrawnOnceForTestingAndEveryEpochForTraining() {
         Splits plain = Datasets.open("sprites");
-        Splits fixed = Datasets.open("sprites", NONE.binarize(Binarize.STATIC));
-        Splits dynamic = Datasets.open("sprites", NONE.binarize(Binarize.DYNAMIC));
+        Splits fixed = Datasets.open("sprites", NONE.withBinarize(Binarize.STATIC));
+        Splits dynamic = Datasets.open("sprites", NONE.withBinarize(Binarize.DYNAMIC));
         for (ImageSet set :
                 new ImageSet[] {
                     fixed.train(), fixed.test(), dynamic.test(), dynamic.validation().orElseThrow()
@@ -128,11 +129,14 @@ final class DataOptionsTest {
             }
             assertArrayEquals(once, Made.pixels(set, 5));
         }
-        assertEquals(Augmentation.NONE, NONE.binarize(Binarize.STATIC).augmentation());
+        assertEquals(Augmentation.NONE, NONE.withBinarize(Binarize.STATIC).augmentation());
+        assertEquals(Augmentation.NONE, fixed.augmentation());
+        assertTrue(dynamic.augmentation().binarize());
         assertArrayEquals(Made.pixels(plain.train(), 5), Made.pixels(dynamic.train(), 5));
-        assertTrue(NONE.binarize(Binarize.DYNAMIC).augmentation().binarize());
+        assertTrue(NONE.withBinarize(Binarize.DYNAMIC).augmentation().binarize());
         assertEquals(plain.test().label(3), dynamic.test().label(3));
-        Splits noisy = Datasets.open("sprites", NONE.dequantize(true).flip(true).pad(2));
+        Splits noisy =
+                Datasets.open("sprites", NONE.withDequantize(true).withFlip(true).withPad(2));
         float[] clean = Made.pixels(plain.test(), 5);
         float[] noise = Made.pixels(noisy.test(), 5);
         for (int i = 0; i < clean.length; i++) {
@@ -140,7 +144,7 @@ final class DataOptionsTest {
         }
         assertEquals(
                 new Augmentation(true, 2, true, false),
-                NONE.dequantize(true).flip(true).pad(2).augmentation());
+                NONE.withDequantize(true).withFlip(true).withPad(2).augmentation());
     }
 
     @Test
@@ -156,7 +160,7 @@ final class DataOptionsTest {
         assertEquals(1, grey.train().channels());
         assertArrayEquals(Arrays.copyOfRange(values, 18 * 6, 19 * 6), Made.pixels(grey.test(), 0));
         Npy.write(file, values, 20, 1, 2, 3);
-        Splits colour = Datasets.open(file.toString(), NONE.crop(1, 1));
+        Splits colour = Datasets.open(file.toString(), NONE.withCrop(1, 1));
         assertEquals(3, colour.test().dimensions());
         assertEquals(values[6], Made.pixels(colour.train(), 1)[0]); // not rounded to bytes
         byte[] bytes = Files.readAllBytes(file);
@@ -183,13 +187,14 @@ final class DataOptionsTest {
 
     @Test
     void optionsThatMeanNothingAreRefused() {
-        assertThrows(IllegalArgumentException.class, () -> NONE.channels(2));
-        assertThrows(IllegalArgumentException.class, () -> NONE.length(-1));
-        assertThrows(IllegalArgumentException.class, () -> NONE.pad(-1));
-        assertThrows(IllegalArgumentException.class, () -> NONE.resize(0, 3));
+        assertThrows(IllegalArgumentException.class, () -> NONE.withChannels(2));
+        assertThrows(IllegalArgumentException.class, () -> NONE.withLength(-1));
+        assertThrows(IllegalArgumentException.class, () -> NONE.withPad(-1));
+        assertThrows(IllegalArgumentException.class, () -> NONE.withResize(0, 3));
+        assertThrows(IllegalArgumentException.class, () -> NONE.withResize(99_999, 99_999));
         assertThrows(
                 IllegalArgumentException.class,
-                () -> NONE.dequantize(true).binarize(Binarize.STATIC));
-        assertNotEquals(NONE, NONE.crop(1, 1));
+                () -> NONE.withDequantize(true).withBinarize(Binarize.STATIC));
+        assertNotEquals(NONE, NONE.withCrop(1, 1));
     }
 }

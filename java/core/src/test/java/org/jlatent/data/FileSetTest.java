@@ -178,12 +178,12 @@ final class FileSetTest {
         files.put("b.png", Made.grey(6, 4, 20));
         Path zip = Made.zip(folder.resolve("s.zip"), files);
         fails(zip, zip + "!a.png and " + zip + "!b.png", "4x6 and 6x4", "resize");
-        Splits resized = Datasets.open(zip.toString(), DataOptions.defaults().resize(2, 2));
+        Splits resized = Datasets.open(zip.toString(), DataOptions.defaults().withResize(2, 2));
         assertEquals(4, resized.train().dimensions());
-        Splits cropped = Datasets.open(zip.toString(), DataOptions.defaults().crop(4, 4));
+        Splits cropped = Datasets.open(zip.toString(), DataOptions.defaults().withCrop(4, 4));
         assertEquals(16, cropped.train().dimensions());
         Made.fails(
-                () -> Datasets.open(zip.toString(), DataOptions.defaults().crop(5, 5)),
+                () -> Datasets.open(zip.toString(), DataOptions.defaults().withCrop(5, 5)),
                 "!a.png is 4x6",
                 "crop of 5x5",
                 "resize");
@@ -191,7 +191,7 @@ final class FileSetTest {
         files.put("b.png", Made.colour(4, 6, 0xff0000));
         Path mixed = Made.folder(folder.resolve("m"), files);
         fails(mixed, "a.png", "b.png", "channels: 1 and 3", "grey or rgb");
-        Splits grey = Datasets.open(mixed.toString(), DataOptions.defaults().channels(1));
+        Splits grey = Datasets.open(mixed.toString(), DataOptions.defaults().withChannels(1));
         assertEquals(1, grey.train().channels());
 
         files.put("b.wav", Made.wav16(1, 2));

@@ -32,7 +32,7 @@ final class LoaderTest {
             rows[i] = row;
         }
         int[] labels = IntStream.range(0, size).map(i -> i % 3 - 1).toArray();
-        return new StoredImages("counting", height, width, channels, rows, labels);
+        return new StoredImages("counting", new ImageShape(height, width, channels), rows, labels);
     }
 
     private static Loader loader(
@@ -118,18 +118,8 @@ final class LoaderTest {
         }
 
         @Override
-        public int height() {
-            return images.height();
-        }
-
-        @Override
-        public int width() {
-            return images.width();
-        }
-
-        @Override
-        public int channels() {
-            return images.channels();
+        public ImageShape shape() {
+            return images.shape();
         }
 
         @Override
@@ -260,7 +250,8 @@ final class LoaderTest {
         float[] row = new float[20_000];
         Arrays.fill(row, 0, 10_000, 0.3f);
         Arrays.fill(row, 10_000, 20_000, 51 / 255f);
-        ImageSet images = new StoredImages("x", 1, row.length, 1, new Object[] {row}, null);
+        ImageSet images =
+                new StoredImages("x", new ImageShape(1, row.length, 1), new Object[] {row}, null);
         float[] bits = changed(images, new Augmentation(false, 0, false, true), 1, 1, 0);
         double ones = 0;
         for (int i = 0; i < 10_000; i++) {

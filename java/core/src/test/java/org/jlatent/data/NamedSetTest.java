@@ -235,7 +235,8 @@ final class NamedSetTest {
             assertEquals(105 / 255f, Made.pixels(train, 1)[3 * 12 + 1]);
             assertEquals(205 / 255f, Made.pixels(train, 1)[3 * 12 + 2]);
         }
-        ImageSet grey = Datasets.open(plain.toString(), DataOptions.defaults().channels(1)).test();
+        ImageSet grey =
+                Datasets.open(plain.toString(), DataOptions.defaults().withChannels(1)).test();
         assertEquals(1024, grey.dimensions());
         assertEquals(OptionalInt.of(0), grey.label(0));
 
@@ -264,6 +265,7 @@ final class NamedSetTest {
         evaluation.put("images_evaluation/Malayalam/character01/1.png", Made.grey(2, 2, 0));
         Made.zip(root.resolve("images_evaluation.zip"), evaluation);
         Splits splits = omniglot(DataOptions.defaults());
+        assertEquals(1, Made.pixels(Datasets.open(root.toString()).train(), 0)[3], "by its path");
         assertEquals(1, Made.pixels(splits.train(), 0)[3]);
         assertEquals(0, Made.pixels(splits.train(), 1)[3]);
         assertEquals(OptionalInt.of(1), splits.train().label(1));
@@ -277,7 +279,8 @@ final class NamedSetTest {
         Made.fails(() -> omniglot(DataOptions.defaults()), "no evaluation-images-idx3-ubyte");
         Files.write(root.resolve("evaluation-images-idx3-ubyte"), two);
         Files.writeString(root.resolve("background-names.txt"), "A/c1/x.png\nA/c2/x.png\n");
-        Splits idx = omniglot(DataOptions.defaults().resize(1, 1));
+        Splits idx = omniglot(DataOptions.defaults().withResize(1, 1));
+        assertEquals(2, Datasets.open(root.toString()).train().size(), "by its path");
         assertEquals(128 / 255f, Made.pixels(idx.train(), 0)[0]);
         assertEquals(OptionalInt.of(1), idx.train().label(1));
         assertFalse(idx.test().label(0).isPresent());

@@ -120,6 +120,7 @@ final class NpyTest {
         fails(npy(1, header("<f4", "False", "(2000000000, 2000000000, 4)"), four), "truncated");
         fails(npy(1, header("<f4", "False", "(1,)"), new byte[5]), "too many");
         fails(npy(1, "{'descr': [('a', '<f4')]}", four), "header", "cannot be read");
+        fails(npy(1, "{'descr':\n\u001b[2J}", four), "cannot be read: {'descr': [2J}");
         byte[] whole = npy(2, header("<f4", "False", "(1,)"), four);
         fails(Arrays.copyOf(whole, 30), "truncated within its header");
         fails(Arrays.copyOf(whole, 11), "truncated within its header");

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
+import java.util.List;
 import org.jlatent.Activation;
 import org.jlatent.Device;
 import org.jlatent.GradientCheck;
@@ -23,6 +24,7 @@ import org.jlatent.nn.Likelihoods;
 import org.jlatent.train.Trainer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 
 /**
  * Autoencoders and convolutional VAEs: shapes, losses, gradients, and what training is to bring.
@@ -49,10 +51,10 @@ final class LatentModelsTest {
 
     private static VaeConfig small() {
         return VaeConfig.convolutional()
-                .channels(3, 4)
-                .hidden(6)
-                .latent(2)
-                .activation(Activation.SILU);
+                .withChannels(3, 4)
+                .withHidden(6)
+                .withLatent(2)
+                .withActivation(Activation.SILU);
     }
 
     /** Sizes that strides do not divide come back whole, for one and for two parameters a value. */
@@ -60,7 +62,7 @@ final class LatentModelsTest {
     void convolutionsMirrorOddSizes() {
         for (Likelihood likelihood :
                 new Likelihood[] {Likelihoods.bernoulli(), Likelihoods.gaussianLearned()}) {
-            Vae vae = new Vae(new Init(scope, 1), ODD, small().likelihood(likelihood), 1);
+            Vae vae = new Vae(new Init(scope, 1), ODD, small().withLikelihood(likelihood), 1);
             Tensor x = images(3, ODD);
             assertEquals(3 * ODD.values(), vae.reconstruct(scope, x).length);
             assertEquals(4 * ODD.values(), vae.sample(scope, 4, 1).length);
@@ -73,7 +75,7 @@ final class LatentModelsTest {
      */
     @Test
     void parametersOfAValueAreLaidOutInPlanes() {
-        VaeConfig config = small().likelihood(Likelihoods.gaussianLearned());
+        VaeConfig config = small().withLikelihood(Likelihoods.gaussianLearned());
         Vae vae = new Vae(new Init(scope, 1), ODD, config, 1);
         Tensor z = scope.of(Shape.of(2, 2), 0.3f, -1, 2, 0.1f);
         float[] before = vae.decode(Tape.inference(scope), z).toFloatArray();
@@ -96,7 +98,7 @@ final class LatentModelsTest {
     @Test
     void gradientsOfAConvolutionalVae() {
         ImageShape shape = new ImageShape(5, 6, 1);
-        VaeConfig config = small().likelihood(Likelihoods.gaussianLearned());
+        VaeConfig config = small().withLikelihood(Likelihoods.gaussianLearned());
         Vae vae = new Vae(new Init(scope, 2), shape, config, 1);
         Tensor x = images(2, shape);
         Tensor tenth = scope.scalar(0.1f); // losses of order 1
@@ -142,7 +144,8 @@ final class LatentModelsTest {
     @Test
     void featuresAreTheCodesInOrder() {
         ImageSet sprites = Sprites.splits().test().range(0, 23);
-        Vae vae = new Vae(new Init(scope, 1), sprites.shape(), VaeConfig.defaults().latent(3), 1);
+        Vae vae =
+                new Vae(new Init(scope, 1), sprites.shape(), VaeConfig.defaults().withLatent(3), 1);
         float[] all = vae.features(sprites, 5);
         for (int i : new int[] {0, 4, 5, 22}) {
             Tensor x = LatentModel.batch(scope, sprites, i, 1);
@@ -155,6 +158,14 @@ final class LatentModelsTest {
         IllegalArgumentException e =
                 assertThrows(IllegalArgumentException.class, () -> other.features(sprites, 5));
         assertTrue(e.getMessage().contains("7x5x3"), e.getMessage());
+        for (Executable mistake :
+                List.<Executable>of(
+                        () -> VaeEvaluation.of(other, sprites, 1, 5, 1),
+                        () -> VaeEvaluation.of(vae, sprites, 1, 0, 1),
+                        () -> VaeEvaluation.of(vae, sprites.range(0, 0), 1, 5, 1),
+                        () -> vae.features(sprites, 0))) {
+            assertThrows(IllegalArgumentException.class, mistake);
+        }
     }
 
     /** With half of the pixels hidden, half the error of a model that never saw such images. */
@@ -201,7 +212,7 @@ final class LatentModelsTest {
         IllegalArgumentException e =
                 assertThrows(IllegalArgumentException.class, () -> new Vae(init, flat, small(), 1));
         assertTrue(e.getMessage().contains("leave nothing of images of 1x40x1"), e.getMessage());
-        assertThrows(IllegalArgumentException.class, () -> small().channels(4, 0));
+        assertThrows(IllegalArgumentException.class, () -> small().withChannels(4, 0));
         AutoencoderConfig config = AutoencoderConfig.defaults();
         assertThrows(IllegalArgumentException.class, () -> config.withDrop(1));
         assertThrows(IllegalArgumentException.class, () -> config.withDrop(Float.NaN));

@@ -24,7 +24,7 @@ final class KilledRun {
         ImageSet images = new Sprites(16).range(0, 200);
         try (Device device = Device.cpu().threads(1);
                 Scope scope = new Scope(device)) {
-            VaeConfig config = VaeConfig.defaults().hidden(200).latent(4);
+            VaeConfig config = VaeConfig.defaults().withHidden(200).withLatent(4);
             Trainer trainer =
                     Trainer.of(new Vae(new Init(scope, 1), images.shape(), config, 1))
                             .data(images.range(0, 180))

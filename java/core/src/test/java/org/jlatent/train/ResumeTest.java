@@ -91,7 +91,8 @@ final class ResumeTest {
     }
 
     private Model model(int hidden) {
-        VaeConfig config = VaeConfig.defaults().hidden(hidden).latent(4).beta(4).samples(2);
+        VaeConfig config =
+                VaeConfig.defaults().withHidden(hidden).withLatent(4).withBeta(4).withSamples(2);
         return new Counting(new Vae(new Init(scope, 1), images.shape(), config, 1), scope);
     }
 
@@ -124,7 +125,6 @@ final class ResumeTest {
                 .data(images)
                 .augmentation(AUGMENTATION)
                 .validation(validation)
-                .augmentation(new Augmentation(true, 1, false, true))
                 .batchSize(32)
                 .steps(steps)
                 .seed(5)
@@ -314,7 +314,7 @@ final class ResumeTest {
                 new Vae(
                         new Init(scope, 1),
                         images.shape(),
-                        VaeConfig.defaults().hidden(16).latent(4),
+                        VaeConfig.defaults().withHidden(16).withLatent(4),
                         1);
         refuses(
                 trainer(bare, STEPS),

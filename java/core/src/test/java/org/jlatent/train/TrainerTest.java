@@ -11,10 +11,15 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.jlatent.Device;
 import org.jlatent.Scope;
 import org.jlatent.Tensor;
+import org.jlatent.data.Binarize;
+import org.jlatent.data.DataOptions;
 import org.jlatent.data.ImageSet;
+import org.jlatent.data.ImageShape;
+import org.jlatent.data.Splits;
 import org.jlatent.data.Sprites;
 import org.jlatent.models.Vae;
 import org.jlatent.models.VaeConfig;
@@ -39,7 +44,7 @@ final class TrainerTest {
         return new Vae(
                 new Init(scope, seed),
                 images.shape(),
-                VaeConfig.defaults().hidden(32).latent(4),
+                VaeConfig.defaults().withHidden(32).withLatent(4),
                 seed);
     }
 
@@ -53,6 +58,27 @@ final class TrainerTest {
         Vae vae = vae(seed);
         Trainer.of(vae).data(images).batchSize(64).steps(20).seed(seed).train();
         return weights(vae);
+    }
+
+    /** A set that was opened with random changes is not trained on without them. */
+    @Test
+    void aDataSetsRandomChangesAreTakenOver() {
+        DataOptions options = DataOptions.defaults().withFlip(true).withBinarize(Binarize.DYNAMIC);
+        Splits splits =
+                new Splits(images, Optional.empty(), images.range(0, 1), options.augmentation());
+        Vae vae = vae(1);
+        Trainer.of(vae).data(splits).batchSize(64).steps(20).seed(1).train();
+        Vae same = vae(1);
+        Trainer.of(same)
+                .data(images)
+                .augmentation(options.augmentation())
+                .batchSize(64)
+                .steps(20)
+                .seed(1)
+                .train();
+        float[] weights = weights(vae).get("encoder.0.weight");
+        assertArrayEquals(weights(same).get("encoder.0.weight"), weights);
+        assertFalse(Arrays.equals(trained(1).get("encoder.0.weight"), weights));
     }
 
     @Test
@@ -125,7 +151,7 @@ final class TrainerTest {
     void betaAndFreeBitsChangeTheKl() {
         Map<Float, Double> kl = new HashMap<>();
         for (float beta : new float[] {0, 1, 20}) {
-            VaeConfig config = VaeConfig.defaults().hidden(32).latent(4).beta(beta);
+            VaeConfig config = VaeConfig.defaults().withHidden(32).withLatent(4).withBeta(beta);
             Vae vae = new Vae(new Init(scope, 1), images.shape(), config, 1);
             kl.put(
                     beta,
@@ -138,7 +164,8 @@ final class TrainerTest {
                             .get("kl"));
         }
         assertTrue(kl.get(0f) > kl.get(1f) && kl.get(1f) > kl.get(20f), kl.toString());
-        VaeConfig floor = VaeConfig.defaults().hidden(32).latent(4).beta(20).freeBits(0.5f);
+        VaeConfig floor =
+                VaeConfig.defaults().withHidden(32).withLatent(4).withBeta(20).withFreeBits(0.5f);
         Vae vae = new Vae(new Init(scope, 1), images.shape(), floor, 1);
         double held =
                 Trainer.of(vae).data(images).batchSize(64).epochs(15).train().metrics().get("kl");
@@ -198,18 +225,8 @@ final class TrainerTest {
         }
 
         @Override
-        public int height() {
-            return images.height();
-        }
-
-        @Override
-        public int width() {
-            return images.width();
-        }
-
-        @Override
-        public int channels() {
-            return images.channels();
+        public ImageShape shape() {
+            return images.shape();
         }
 
         @Override
@@ -249,9 +266,9 @@ final class TrainerTest {
                         new Init(scope, 1),
                         images.shape(),
                         VaeConfig.defaults()
-                                .hidden(8)
-                                .latent(2)
-                                .likelihood(Likelihoods.gaussian(0.1)),
+                                .withHidden(8)
+                                .withLatent(2)
+                                .withLikelihood(Likelihoods.gaussian(0.1)),
                         1);
         Adam adam =
                 new Adam(scope, vae.parameters(), Adam.Options.defaults().withAverageDecay(0.5f));
@@ -288,8 +305,8 @@ final class TrainerTest {
         assertMessage(
                 "beta2 must be in [0, 1), got 1.0",
                 () -> Adam.Options.defaults().withBetas(0.9f, 1));
-        assertMessage("latent must be at least 1, got 0", () -> VaeConfig.defaults().latent(0));
-        assertMessage("hidden layers", () -> VaeConfig.defaults().hidden(3, 0));
+        assertMessage("latent must be at least 1, got 0", () -> VaeConfig.defaults().withLatent(0));
+        assertMessage("hidden layers", () -> VaeConfig.defaults().withHidden(3, 0));
         assertThrows(IllegalStateException.class, () -> Trainer.of(vae(1)).train());
     }
 

@@ -1,0 +1,155 @@
+package org.jlatent;
+
+import static org.jlatent.FuzzedCalls.made;
+
+import java.util.List;
+import java.util.Map;
+import org.jlatent.FuzzedCalls.Call;
+import org.jlatent.OpsFuzzTest.Made;
+
+/** The convolutions and pooling among the calls of {@link OpsFuzzTest}. */
+final class FuzzedImageCalls {
+    private FuzzedImageCalls() {}
+
+    static List<Map.Entry<String, Call>> all() {
+        return List.of(
+                Map.entry("conv", FuzzedImageCalls::conv),
+                Map.entry("transposed conv", FuzzedImageCalls::transposed),
+                Map.entry("conv weight gradient", FuzzedImageCalls::weightGradient),
+                Map.entry("max pool", f -> pool(f, false)),
+                Map.entry("average pool", f -> pool(f, true)),
+                Map.entry("pool winners", FuzzedImageCalls::forgedWinners));
+    }
+
+    private static ConvOps.Options options(Fuzz f) {
+        return new ConvOps.Options(
+                f.number(1, 3),
+                f.number(1, 3),
+                f.number(0, 3),
+                f.number(0, 3),
+                f.number(0, 3),
+                f.number(0, 3),
+                f.number(1, 2),
+                f.number(1, 2),
+                f.chance(0.2) ? f.number(1, 3) : 1);
+    }
+
+    /** Batch, height, width, channels: images that a kernel may fit into. */
+    private static Shape images(Fuzz f, long channels) {
+        return f.bent(f.extent(), 2 + f.extent(), 2 + f.extent(), channels);
+    }
+
+    private static Shape weight(Fuzz f, long channels, ConvOps.Options o) {
+        long filters = o.groups() < 8 ? o.groups() * f.extent() : f.extent();
+        return f.bent(filters, 1 + f.below(3), 1 + f.below(3), channels / o.groups());
+    }
+
+    private static Shape output(Shape x, Shape w, ConvOps.Options o) {
+        return Shape.of(
+                x.get(0),
+                o.outHeight(x.get(1), w.get(1)),
+                o.outWidth(x.get(2), w.get(2)),
+                w.get(0));
+    }
+
+    /** What the output of such images would be, or something else where there is none. */
+    private static Shape outputOrOther(Fuzz f, Shape x, Shape w, ConvOps.Options o) {
+        if (x.rank() != 4 || w.rank() != 4) {
+            return f.shape(4);
+        }
+        Shape out = output(x, w, o);
+        return out.elements() > 1 << 16 ? f.shape(4) : f.bent(out.toArray());
+    }
+
+    private static List<Made> conv(Fuzz f) {
+        ConvOps.Options o = options(f);
+        long channels = o.groups() < 8 ? o.groups() * f.extent() : f.extent();
+        DType dtype = f.chance(0.2) ? DType.BF16 : DType.F32;
+        Shape images = images(f, channels);
+        Shape kernel = weight(f, channels, o);
+        Tensor x = f.stored(dtype, images.toArray());
+        Tensor w = f.stored(dtype, kernel.toArray());
+        Tensor bias = f.optional(kernel.rank() == 0 ? 1 : kernel.get(0));
+        Tensor y = ConvOps.forward(f.scope(), x, w, bias, o, f.one(Activation.values()));
+        return made(y, output(x.shape(), w.shape(), o));
+    }
+
+    private static List<Made> transposed(Fuzz f) {
+        ConvOps.Options o = options(f);
+        long channels = o.groups() < 8 ? o.groups() * f.extent() : f.extent();
+        DType dtype = f.chance(0.2) ? DType.BF16 : DType.F32;
+        Shape images = images(f, channels);
+        Shape kernel = weight(f, channels, o);
+        Tensor y = f.stored(dtype, outputOrOther(f, images, kernel, o).toArray());
+        Tensor w = f.stored(dtype, kernel.toArray());
+        Tensor x =
+                ConvOps.transposed(
+                        f.scope(),
+                        y,
+                        w,
+                        f.optional(channels),
+                        images,
+                        o,
+                        f.one(Activation.values()));
+        return made(x, images);
+    }
+
+    private static List<Made> weightGradient(Fuzz f) {
+        ConvOps.Options o = options(f);
+        long channels = o.groups() < 8 ? o.groups() * f.extent() : f.extent();
+        DType dtype = f.chance(0.2) ? DType.BF16 : DType.F32;
+        Shape images = images(f, channels);
+        Shape kernel = weight(f, channels, o);
+        Tensor x = f.stored(dtype, images.toArray());
+        Tensor dy = f.stored(dtype, outputOrOther(f, images, kernel, o).toArray());
+        return made(ConvOps.weightGradient(f.scope(), x, dy, kernel, o), kernel);
+    }
+
+    private static PoolOps.Options options(Fuzz f, boolean average) {
+        int height = f.number(1, 3);
+        int width = f.number(1, 3);
+        return new PoolOps.Options(
+                height,
+                width,
+                f.number(1, 3),
+                f.number(1, 3),
+                f.chance(0.1) ? height / 2 : f.number(0, 1),
+                f.chance(0.1) ? width / 2 : f.number(0, 1),
+                average);
+    }
+
+    private static Shape output(Shape x, PoolOps.Options o) {
+        return Shape.of(
+                x.get(0),
+                (x.get(1) + 2L * o.padY() - o.height()) / o.strideY() + 1,
+                (x.get(2) + 2L * o.padX() - o.width()) / o.strideX() + 1,
+                x.get(3));
+    }
+
+    private static List<Made> pool(Fuzz f, boolean average) {
+        PoolOps.Options o = options(f, average);
+        Tensor x = f.tensor(images(f, f.extent()));
+        Scope scope = f.scope();
+        boolean gradient = f.chance(0.7);
+        PoolOps.Result r = PoolOps.forward(scope, x, o, gradient);
+        Shape out = output(x.shape(), o);
+        if (!gradient) {
+            return made(r.y(), out);
+        }
+        Tensor dy = f.tensor(out.toArray());
+        Tensor dx = PoolOps.backward(scope, dy, r.winners(), x.shape(), o);
+        return List.of(new Made(r.y(), out), new Made(dx, x.shape()));
+    }
+
+    private static List<Made> forgedWinners(Fuzz f) {
+        PoolOps.Options o = options(f, false);
+        Shape images = images(f, f.extent());
+        Tensor x = f.tensor(images);
+        Tensor winners = PoolOps.forward(f.scope(), x, o, true).winners();
+        Tensor forged = f.codes(winners.shape(), Integer.MAX_VALUE);
+        Shape out = output(x.shape(), o);
+        Tensor dy = f.tensor(out.toArray());
+        return made(
+                PoolOps.backward(f.scope(), dy, f.chance(0.1) ? null : forged, images, o), images);
+    }
+}
