@@ -37,9 +37,10 @@ public class VectorQuantizeBenchmark {
     private Device device;
     private Scope inputs;
     private Scope step;
-    private Tensor x;
-    private Tensor codebook;
     private Tensor beta;
+
+    Tensor x;
+    Tensor codebook;
 
     @Setup
     public void setUp() {
