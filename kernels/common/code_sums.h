@@ -3,8 +3,8 @@
 //
 // code_sort   order = the positions n in [0, count), sorted by codes[n], ascending n within a code (a stable
 //             counting sort); starts[k] = where those of code k begin. Codes outside [0, codes) come last.
-// code_sums   out[k,:] = sum of rows[n,:] over the positions of code k; 0 where there are none. A code's positions
-//             are cut in chunks of kCodeChunk; a chunk is added from its first position to its last, then chunks
+// code_sums   out[k,:] = sum of rows[n,:] over the positions of code k; 0 where there are none. With `origin`
+//             [codes, dims], not null, of rows[n,:] - origin[k,:]. A code's positions are cut in chunks of kCodeChunk; a chunk is added from its first position to its last, then chunks
 //             in their order: the same order, and sum, on every table.
 //
 // Both live in code_sums_cpu.h and code_sums_cuda.h; this is what they share.

@@ -1,4 +1,4 @@
-// code_sums.h on the CPU. Codes have been checked: all are in [0, codes).
+// code_sums.h on the CPU.
 #pragma once
 #include "code_sums.h"
 #include "parallel.h"
@@ -9,6 +9,11 @@ namespace jlatent::JL_TABLE {
 inline int64_t code_tile(int64_t codes) { return codes < 16384 ? 16384 : codes; }
 
 inline void code_sort(const int32_t* codes, const CodeSort& s) {
+    const uint32_t outside = static_cast<uint32_t>(s.codes);
+    const auto bucket = [=](int64_t n) {
+        const uint32_t code = static_cast<uint32_t>(codes[n]);
+        return code < outside ? code : outside;
+    };
     const int64_t tiles = code_tiles(s.count, s.tile), width = s.codes + 1;
     const auto each = [=](auto body) {
         parallel_for(tiles, s.count, [=](int64_t t) {
@@ -19,7 +24,7 @@ inline void code_sort(const int32_t* codes, const CodeSort& s) {
     };
     each([=](int64_t start, int64_t end, int32_t* counts) {
         memset(counts, 0, static_cast<size_t>(width) * sizeof(int32_t));
-        for (int64_t n = start; n < end; ++n) ++counts[codes[n]];
+        for (int64_t n = start; n < end; ++n) ++counts[bucket(n)];
     });
     int32_t before = 0, extras = 0;
     for (int64_t k = 0; k < width; ++k) {
@@ -35,13 +40,14 @@ inline void code_sort(const int32_t* codes, const CodeSort& s) {
     }
     s.starts[width] = before;
     each([=](int64_t start, int64_t end, int32_t* counts) {
-        for (int64_t n = start; n < end; ++n) s.order[counts[codes[n]]++] = static_cast<int32_t>(n);
+        for (int64_t n = start; n < end; ++n) s.order[counts[bucket(n)]++] = static_cast<int32_t>(n);
     });
 }
 
-// out[:] = sum of the rows at order[first] .. order[end - 1], in this order.
-inline void sum_positions(const float* rows, const int32_t* order, int64_t first, int64_t end, int64_t dims,
-                          float* out) {
+// out[:] = sum of the rows at order[first] .. order[end - 1], less the origin's each time, in this order.
+template <bool kOrigin>
+void sum_positions(const float* rows, const float* origin, const int32_t* order, int64_t first, int64_t end,
+                   int64_t dims, float* out) {
     constexpr int64_t kColumns = 64, kAhead = 8;
     for (int64_t start = 0; start < dims; start += kColumns) {
         const int64_t width = dims - start < kColumns ? dims - start : kColumns;
@@ -52,7 +58,7 @@ inline void sum_positions(const float* rows, const int32_t* order, int64_t first
             const float* later = rows + order[p + kAhead < end ? p + kAhead : end - 1] * dims + start;
             for (int64_t d = 0; d < width; d += 16) __builtin_prefetch(later + d);
 #pragma omp simd
-            for (int64_t d = 0; d < width; ++d) sum[d] += row[d];
+            for (int64_t d = 0; d < width; ++d) sum[d] += kOrigin ? row[d] - origin[start + d] : row[d];
         }
         memcpy(out + start, sum, static_cast<size_t>(width) * sizeof(float));
     }
@@ -60,7 +66,7 @@ inline void sum_positions(const float* rows, const int32_t* order, int64_t first
 
 // Codes and positions share one line of slots, so that tasks are alike however codes are spread: position p of code k
 // has slot p + k, and a code without positions one slot all the same. A task takes the chunks that begin in its slots.
-inline void code_sums(const float* rows, const CodeSort& s, int64_t dims, float* out) {
+inline void code_sums(const float* rows, const float* origin, const CodeSort& s, int64_t dims, float* out) {
     constexpr int64_t kSlots = 1024;
     parallel_for((s.count + s.codes + kSlots - 1) / kSlots, (s.count + s.codes) * dims, [=](int64_t task) {
         const int64_t from = task * kSlots, to = from + kSlots;
@@ -77,7 +83,10 @@ inline void code_sums(const float* rows, const CodeSort& s, int64_t dims, float*
                               stop = p + kCodeChunk < end ? p + kCodeChunk : end;
                 if ((chunk > 0 && p >= end) || p + k >= to) break;
                 float* sum = chunk == 0 ? out + k * dims : s.partial + (s.extras[k] + chunk - 1) * dims;
-                sum_positions(rows, s.order, p, stop, dims, sum);
+                if (origin == nullptr)
+                    sum_positions<false>(rows, nullptr, s.order, p, stop, dims, sum);
+                else
+                    sum_positions<true>(rows, origin + k * dims, s.order, p, stop, dims, sum);
             }
         }
     });

@@ -30,7 +30,7 @@ __device__ inline unsigned same_bucket(bool live, int32_t bucket, int64_t codes)
 // A warp goes through its tile in order, 32 positions at a time, and alone uses its row of `counts`: first to count,
 // then, when the counts have become starting points, to put every position in its place.
 template <bool kPlace>
-__global__ void code_tile_kernel(const int32_t* __restrict__ codes, CodeSort s) {
+static __global__ void code_tile_kernel(const int32_t* __restrict__ codes, CodeSort s) {
     const int64_t t = blockIdx.x * static_cast<int64_t>(kBlockWarps) + threadIdx.x / kWarp;
     const int lane = threadIdx.x % kWarp;
     const int64_t first = t * s.tile, end = first + s.tile < s.count ? first + s.tile : s.count;
@@ -70,7 +70,7 @@ __device__ inline int32_t block_prefix(int32_t value, int32_t* total) {
 }
 
 // Counts become what comes before each tile within a code; the last block makes starts and extras of the totals.
-__global__ void code_starts_kernel(CodeSort s, int64_t tiles, unsigned* counter) {
+static __global__ void code_starts_kernel(CodeSort s, int64_t tiles, unsigned* counter) {
     const int64_t width = s.codes + 1, k = blockIdx.x * static_cast<int64_t>(kBlock) + threadIdx.x;
     if (k < width) {
         int32_t before = 0;
@@ -101,8 +101,8 @@ __global__ void code_starts_kernel(CodeSort s, int64_t tiles, unsigned* counter)
 }
 
 // Warps take chunks, 32 columns each: first the first chunk of every code, straight into `out`, then the others.
-__global__ void code_chunks_kernel(const float* __restrict__ rows, CodeSort s, int64_t dims,
-                                   float* __restrict__ out) {
+static __global__ void code_chunks_kernel(const float* __restrict__ rows, const float* __restrict__ origin,
+                                          CodeSort s, int64_t dims, float* __restrict__ out) {
     const int64_t item = blockIdx.x * static_cast<int64_t>(kBlockWarps) + threadIdx.x / kWarp;
     const int64_t column = blockIdx.y * static_cast<int64_t>(kWarp) + threadIdx.x % kWarp;
     if (column >= dims) return;
@@ -125,12 +125,13 @@ __global__ void code_chunks_kernel(const float* __restrict__ rows, CodeSort s, i
     }
     const int64_t stop = s.starts[code + 1], first = s.starts[code] + chunk * kCodeChunk;
     const int64_t end = first + kCodeChunk < stop ? first + kCodeChunk : stop;
+    const float from = origin == nullptr ? 0.0f : origin[code * dims + column];
     float sum = 0.0f;
-    for (int64_t p = first; p < end; ++p) sum += rows[s.order[p] * dims + column];
+    for (int64_t p = first; p < end; ++p) sum += rows[s.order[p] * dims + column] - from;
     *to = sum;
 }
 
-__global__ void code_extras_kernel(CodeSort s, int64_t dims, float* __restrict__ out) {
+static __global__ void code_extras_kernel(CodeSort s, int64_t dims, float* __restrict__ out) {
     const int64_t code = blockIdx.x * static_cast<int64_t>(kBlockWarps) + threadIdx.x / kWarp;
     const int64_t column = blockIdx.y * static_cast<int64_t>(kWarp) + threadIdx.x % kWarp;
     if (code >= s.codes || column >= dims) return;
@@ -159,12 +160,12 @@ inline jl_status code_sort(const char* operation, const int32_t* codes, const Co
     return launch(operation, warps_grid(tiles), kBlock, 0, stream, code_tile_kernel<true>, codes, s);
 }
 
-inline jl_status code_sums(const char* operation, const float* rows, const CodeSort& s, int64_t dims,
-                           float* out, jl_stream stream) {
+inline jl_status code_sums(const char* operation, const float* rows, const float* origin, const CodeSort& s,
+                           int64_t dims, float* out, jl_stream stream) {
     const unsigned across = static_cast<unsigned>((dims + kWarp - 1) / kWarp);
     const dim3 chunks(warps_grid(s.codes + most_extras(s.count)), across), codes(warps_grid(s.codes), across);
     if (const jl_status status =
-            launch(operation, chunks, kBlock, 0, stream, code_chunks_kernel, rows, s, dims, out))
+            launch(operation, chunks, kBlock, 0, stream, code_chunks_kernel, rows, origin, s, dims, out))
         return status;
     if (most_extras(s.count) == 0) return JL_OK;
     return launch(operation, codes, kBlock, 0, stream, code_extras_kernel, s, dims, out);

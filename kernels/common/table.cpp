@@ -12,6 +12,7 @@
 #include "resample/resample.h"
 #include "softmax/softmax.h"
 #include "status.h"
+#include "vector_quantize/vector_quantize.h"
 
 namespace jlatent::JL_TABLE {
 
@@ -56,6 +57,11 @@ const jl_kernels* table() {
         JL_ENTRY(norm_forward),
         JL_ENTRY(norm_inference),
         JL_ENTRY(norm_backward),
+        &vector_quantize_workspace,
+        JL_ENTRY(vector_quantize_forward),
+        JL_ENTRY(vector_quantize_backward),
+        JL_ENTRY(vector_quantize_ema),
+        JL_ENTRY(vector_quantize_usage),
     };
     return &kernels;
 }

@@ -52,7 +52,7 @@ jl_status embedding_backward(const jl_embedding* shape, const int32_t* codes, co
     if (const jl_status status =
             code_sort("embedding_backward", codes, sort, workspace_counter(workspace), stream))
         return status;
-    return code_sums("embedding_backward", dy, sort, s.dims, d_table, stream);
+    return code_sums("embedding_backward", dy, nullptr, sort, s.dims, d_table, stream);
 }
 
 }  // namespace jlatent::JL_TABLE

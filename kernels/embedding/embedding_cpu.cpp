@@ -57,7 +57,7 @@ jl_status embedding_backward(const jl_embedding* shape, const int32_t* codes, co
     if (const jl_status status = check_codes("embedding_backward", s, codes)) return status;
     const CodeSort sort = code_sort_in(workspace_floats(workspace), s.count, s.rows, code_tile(s.rows));
     code_sort(codes, sort);
-    code_sums(dy, sort, s.dims, d_table);
+    code_sums(dy, nullptr, sort, s.dims, d_table);
     return JL_OK;
 }
 

@@ -131,6 +131,20 @@ typedef struct {
     float momentum; /* of the running statistics: the new batch's part, in [0, 1] */
 } jl_norm;
 
+/* ---- vector_quantize ---- */
+typedef struct {
+    int64_t rows;  /* N */
+    int64_t codes; /* K, entries of the codebook */
+    int64_t dims;  /* D, values a row and an entry */
+} jl_vector_quantize;
+
+typedef struct {
+    float decay;   /* of the moving averages, in [0, 1) */
+    float epsilon; /* of the Laplace smoothing, in rows; >= 0 */
+    uint32_t step; /* steps done; the operation adds one */
+    uint32_t reserved;
+} jl_vector_quantize_ema;
+
 /* A table of launchers. Grows only at its end: check struct_size before using an entry newer than your
  * header's floor. */
 typedef struct {
@@ -217,6 +231,24 @@ typedef struct {
     jl_status (*norm_backward)(const jl_norm* shape, const float* x, const float* gamma,
                                const float* statistics, const float* dy, float* dx, float* d_gamma,
                                float* d_beta, jl_workspace workspace, jl_stream stream);
+
+    /* vector_quantize.h */
+    size_t (*vector_quantize_workspace)(const jl_vector_quantize* shape);
+    jl_status (*vector_quantize_forward)(const jl_vector_quantize* shape, const float* x,
+                                         const float* codebook, const float* row_mask, const float* beta,
+                                         int32_t* codes, float* q, float* row_errors, float* codebook_loss,
+                                         float* commitment, int32_t* histogram, int32_t* valid,
+                                         uint32_t* invalid, jl_workspace workspace, jl_stream stream);
+    jl_status (*vector_quantize_backward)(const jl_vector_quantize* shape, const float* x,
+                                          const float* codebook, const int32_t* codes, const int32_t* valid,
+                                          const float* beta, const float* d_q, const float* d_codebook_loss,
+                                          const float* d_commitment, float* d_x, float* d_codebook,
+                                          jl_workspace workspace, jl_stream stream);
+    jl_status (*vector_quantize_ema)(const jl_vector_quantize* shape, const float* x, const int32_t* codes,
+                                     jl_vector_quantize_ema* state, float* counts, float* sums,
+                                     float* codebook, jl_workspace workspace, jl_stream stream);
+    jl_status (*vector_quantize_usage)(int64_t codes, const int32_t* histogram, int32_t* seen,
+                                       float* statistics, jl_stream stream);
 } jl_kernels;
 
 /* The table, or null when this machine can't run it (why: jl_open_error()). Never unloads, never fails twice

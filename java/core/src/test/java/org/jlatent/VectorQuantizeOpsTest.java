@@ -1,0 +1,234 @@
+package org.jlatent;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.math.BigDecimal;
+import java.util.Arrays;
+import org.jlatent.VectorQuantizeOps.Averages;
+import org.jlatent.VectorQuantizeOps.Gradients;
+import org.jlatent.VectorQuantizeOps.InputGradients;
+import org.jlatent.VectorQuantizeOps.Result;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+/** The operation itself is tested in kernels/vector_quantize; this is what Java adds. */
+final class VectorQuantizeOpsTest {
+    private final Device device = Device.cpu();
+    private final Scope scope = new Scope(device);
+    private final java.util.Random random = new java.util.Random(1);
+
+    @AfterEach
+    void close() {
+        scope.close();
+        device.close();
+    }
+
+    private float[] normals(int count, double scale) {
+        float[] values = new float[count];
+        for (int i = 0; i < count; i++) {
+            values[i] = (float) (scale * random.nextGaussian());
+        }
+        return values;
+    }
+
+    private Result forward(Tensor x, Tensor codebook) {
+        return VectorQuantizeOps.forward(scope, x, codebook, null, null, null);
+    }
+
+    /** The lowest code at the smallest distance, without any rounding. */
+    private static int[] nearest(float[] x, float[] codebook, int dims) {
+        int[] codes = new int[x.length / dims];
+        for (int n = 0; n < codes.length; n++) {
+            BigDecimal least = null;
+            for (int k = 0; k < codebook.length / dims; k++) {
+                BigDecimal sum = BigDecimal.ZERO;
+                for (int d = 0; d < dims; d++) {
+                    BigDecimal difference =
+                            new BigDecimal(x[n * dims + d])
+                                    .subtract(new BigDecimal(codebook[k * dims + d]));
+                    sum = sum.add(difference.multiply(difference));
+                }
+                if (least == null || sum.compareTo(least) < 0) {
+                    least = sum;
+                    codes[n] = k;
+                }
+            }
+        }
+        return codes;
+    }
+
+    private void assertExact(float[] x, float[] codebook, int dims) {
+        Tensor rows = scope.of(Shape.of(x.length / dims, dims), x);
+        Tensor book = scope.of(Shape.of(codebook.length / dims, dims), codebook);
+        assertArrayEquals(nearest(x, codebook, dims), forward(rows, book).codes().toIntArray());
+    }
+
+    @Test
+    void codesAreExactWhereDistancesInDoublesAreNot() {
+        int dims = 5;
+        for (double scale : new double[] {1, 1e-20, 1e15}) {
+            assertExact(normals(20 * dims, 1), normals(12 * dims, scale), dims);
+            assertExact(normals(20 * dims, scale), normals(12 * dims, scale), dims);
+        }
+        float[] uniform = new float[64 * dims]; // VQGAN's beginning
+        for (int i = 0; i < uniform.length; i++) {
+            uniform[i] = (2 * random.nextFloat() - 1) / 16384;
+        }
+        assertExact(normals(20 * dims, 1), uniform, dims);
+        // What decides is 1e-40 of what is compared.
+        float[] x = normals(20 * dims, 1e-20);
+        float[] codebook = normals(12 * dims, 1e-20);
+        for (int n = 0; n < 20; n++) {
+            x[n * dims] = 0;
+        }
+        for (int k = 0; k < 12; k++) {
+            codebook[k * dims] = k % 2 == 0 ? 1 : -1;
+        }
+        assertExact(x, codebook, dims);
+        // Ties everywhere.
+        for (int i = 0; i < x.length; i++) {
+            x[i] = random.nextInt(5) * 0.5f;
+        }
+        for (int i = 0; i < codebook.length; i++) {
+            codebook[i] = random.nextInt(3);
+        }
+        assertExact(x, codebook, dims);
+    }
+
+    @Test
+    void imagesAreQuantizedPixelByPixel() {
+        Tensor codebook = scope.of(Shape.of(3, 2), 0, 0, 1, 1, 4, 0);
+        Tensor image = scope.of(Shape.of(1, 2, 2, 2), 0.75f, 1, 4, 0.5f, -9, 0, 0, 0);
+        Result r = forward(image, codebook);
+        assertEquals(Shape.of(1, 2, 2), r.codes().shape());
+        assertArrayEquals(new int[] {1, 2, 0, 0}, r.codes().toIntArray());
+        assertEquals(image.shape(), r.q().shape());
+        assertArrayEquals(new float[] {1, 1, 4, 0, 0, 0, 0, 0}, r.q().toFloatArray());
+        assertArrayEquals(new float[] {0.0625f, 0.25f, 81, 0}, r.rowErrors().toFloatArray());
+        assertEquals(81.3125f / 8, r.codebookLoss().toFloatArray()[0]);
+        assertEquals(81.3125f / 8, r.commitment().toFloatArray()[0]);
+        assertArrayEquals(new int[] {2, 1, 1}, r.histogram().toIntArray());
+        assertArrayEquals(new int[] {4}, r.valid().toIntArray());
+    }
+
+    @Test
+    void oneVectorNeedsNoOtherAxis() {
+        Result r = forward(scope.of(Shape.of(2), 3, 1), scope.of(Shape.of(2, 2), 0, 0, 2, 2));
+        assertEquals(Shape.of(), r.codes().shape());
+        assertArrayEquals(new int[] {1}, r.codes().toIntArray());
+    }
+
+    @Test
+    void gradientsGoStraightThroughAndBetaIsOnTheCommitmentOnly() {
+        Tensor x = scope.of(Shape.of(4, 1), 1, 5, 7, Float.NaN);
+        Tensor codebook = scope.of(Shape.of(2, 1), 0, 6);
+        Tensor mask = scope.of(Shape.of(4), 1, 1, 1, 0);
+        Tensor beta = scope.scalar(0.5f);
+        Result r = VectorQuantizeOps.forward(scope, x, codebook, mask, beta, null);
+        assertArrayEquals(new int[] {0, 1, 1, -1}, r.codes().toIntArray());
+        assertEquals(1.0f, r.codebookLoss().toFloatArray()[0]);
+        assertEquals(0.5f, r.commitment().toFloatArray()[0]);
+        Tensor dq = scope.of(Shape.of(4, 1), 10, 20, 30, 40);
+        Tensor three = scope.scalar(3);
+        InputGradients g =
+                VectorQuantizeOps.backward(
+                        scope, x, codebook, beta, r, new Gradients(dq, three, three));
+        // 2 / 3 of a row; 3 and beta = 1 / 2
+        assertArrayEquals(new float[] {11, 19, 31, 0}, g.dx().toFloatArray(), 1e-5f);
+        assertArrayEquals(new float[] {-2, 0}, g.dCodebook().toFloatArray(), 1e-6f);
+        g = VectorQuantizeOps.backward(scope, x, codebook, beta, r, new Gradients(dq, null, null));
+        assertArrayEquals(new float[] {10, 20, 30, 0}, g.dx().toFloatArray());
+        assertNull(g.dCodebook());
+    }
+
+    @Test
+    void averagesMoveTheCodebookAndUsageIsCounted() {
+        Tensor codebook = scope.of(Shape.of(3, 1), 0, 6, 100);
+        Averages averages = Averages.of(scope, 3, 1, 0.5f, 0);
+        Tensor seen = scope.ofInts(Shape.of(3), 0, 0, 0);
+        Tensor x = scope.of(Shape.of(4, 1), 1, 2, 5, 9);
+        Result r = forward(x, codebook);
+        VectorQuantizeOps.average(scope, x, r.codes(), averages, codebook);
+        assertArrayEquals(new float[] {1.5f, 7, 100}, codebook.toFloatArray(), 1e-6f);
+        x = scope.of(Shape.of(2, 1), 1, 2);
+        r = forward(x, codebook);
+        VectorQuantizeOps.average(scope, x, r.codes(), averages, codebook);
+        assertArrayEquals(new float[] {1.5f, 7, 100}, codebook.toFloatArray(), 1e-6f);
+        assertArrayEquals(new float[] {1.5f, 0.5f, 0}, averages.counts().toFloatArray());
+        assertEquals(2, averages.state().toIntArray()[2]);
+        float[] usage = VectorQuantizeOps.usage(scope, r.histogram(), seen).toFloatArray();
+        assertArrayEquals(new float[] {1, 1, 1 / 3f}, usage, 1e-6f);
+        Tensor even = scope.ofInts(Shape.of(3), 0, 2, 0);
+        usage = VectorQuantizeOps.usage(scope, even, seen).toFloatArray();
+        assertArrayEquals(new float[] {1, 2, 2 / 3f}, usage, 1e-6f);
+    }
+
+    @Test
+    void whatIsNotFiniteIsNamed() {
+        float[] values = normals(12, 1);
+        Tensor codebook = scope.of(Shape.of(4, 3), normals(12, 1));
+        values[7] = Float.NaN;
+        Tensor bad = scope.of(Shape.of(4, 3), values);
+        assertMessage(
+                "row 2 of x is not finite", DeviceException.class, () -> forward(bad, codebook));
+        assertMessage(
+                "codebook[2] is not finite", DeviceException.class, () -> forward(codebook, bad));
+    }
+
+    @Test
+    void badArgumentsAreNamed() {
+        Tensor x = scope.zeros(Shape.of(4, 3));
+        Tensor codebook = scope.zeros(Shape.of(5, 3));
+        assertMessage(
+                "at least one of both, got [0, 3]",
+                ShapeException.class,
+                () -> forward(x, scope.zeros(Shape.of(0, 3))));
+        assertMessage(
+                "at least one of both, got [5, 0]",
+                ShapeException.class,
+                () -> forward(x, scope.zeros(Shape.of(5, 0))));
+        assertMessage(
+                "got [4, 3] and [5, 2]",
+                ShapeException.class,
+                () -> forward(x, scope.zeros(Shape.of(5, 2))));
+        assertMessage(
+                "rowMask must be [4]",
+                ShapeException.class,
+                () -> VectorQuantizeOps.forward(scope, x, codebook, x, null, null));
+        Averages averages = Averages.of(scope, 5, 3, 0.9f, 1e-5f);
+        Tensor outside = scope.ofInts(Shape.of(4), 0, 5, 0, 0);
+        assertMessage(
+                "codes[1] is 5, but the codebook has 5 entries",
+                DeviceException.class,
+                () -> VectorQuantizeOps.average(scope, x, outside, averages, codebook));
+        assertMessage(
+                "codes must be [4]",
+                ShapeException.class,
+                () ->
+                        VectorQuantizeOps.average(
+                                scope, x, scope.ofInts(Shape.of(1), 0), averages, codebook));
+        assertThrows(IllegalArgumentException.class, () -> Averages.of(scope, 5, 3, 1, 1e-5f));
+        assertThrows(IllegalArgumentException.class, () -> Averages.of(scope, 5, 3, 0.9f, -1));
+        assertMessage(
+                "seen must be [4]",
+                ShapeException.class,
+                () -> VectorQuantizeOps.usage(scope, outside, scope.ofInts(Shape.of(1), 0)));
+    }
+
+    private static void assertMessage(
+            String part, Class<? extends RuntimeException> type, Runnable body) {
+        RuntimeException e = assertThrows(type, body::run);
+        assertTrue(e.getMessage().contains(part), e.getMessage());
+    }
+
+    @Test
+    void noRowsIsNoError() {
+        Result r = forward(scope.zeros(Shape.of(0, 3)), scope.zeros(Shape.of(5, 3)));
+        assertEquals(0.0f, r.codebookLoss().toFloatArray()[0]);
+        assertEquals(0, Arrays.stream(r.histogram().toIntArray()).sum());
+    }
+}

@@ -1,0 +1,528 @@
+// vector_quantize against the formulas of vector_quantize.h in fp64, and codes against exact arithmetic.
+#include "case_table.h"
+
+namespace jlatent::test {
+namespace {
+
+using Integers = Array<int32_t>;
+using Matrix = std::vector<float>;
+
+// ---- the oracle: fp64 names candidates, expansions [Shewchuk 1997] compare them without any error ----
+
+// A sum of doubles as numbers that do not overlap, the largest last.
+class Expansion {
+  public:
+    void add(double value) {
+        std::vector<double> next;
+        for (const double part : parts_) {
+            const double sum = value + part, other = sum - value;
+            const double error = (value - (sum - other)) + (part - other);
+            if (error != 0.0) next.push_back(error);
+            value = sum;
+        }
+        if (value != 0.0) next.push_back(value);
+        parts_ = next;
+    }
+    int sign() const { return parts_.empty() ? 0 : parts_.back() > 0.0 ? 1 : -1; }
+
+  private:
+    std::vector<double> parts_;
+};
+
+// The sign of |x - a|^2 - |x - b|^2; products of floats are exact in fp64.
+int compare_distances(const float* x, const float* a, const float* b, size_t dims) {
+    Expansion sum;
+    for (size_t d = 0; d < dims; ++d) {
+        const double xd = x[d], ad = a[d], bd = b[d];
+        sum.add(ad * ad);
+        sum.add(-2.0 * xd * ad);
+        sum.add(-bd * bd);
+        sum.add(2.0 * xd * bd);
+    }
+    return sum.sign();
+}
+
+int32_t nearest(const float* x, const Matrix& codebook, size_t codes, size_t dims) {
+    std::vector<double> score(codes), slack(codes);
+    double least = -std::numeric_limits<double>::infinity();
+    for (size_t k = 0; k < codes; ++k) {
+        double size = 0.0;
+        for (size_t d = 0; d < dims; ++d) {
+            const double e = codebook[k * dims + d], product = x[d] * e, square = 0.5 * e * e;
+            score[k] += product - square;
+            size += std::abs(product) + square;
+        }
+        slack[k] = 1e-12 * size;
+        least = std::max(least, score[k] - slack[k]);
+    }
+    size_t best = codes;
+    for (size_t k = 0; k < codes; ++k) {
+        if (score[k] + slack[k] < least) continue;
+        if (best == codes || compare_distances(x, &codebook[k * dims], &codebook[best * dims], dims) < 0)
+            best = k;
+    }
+    return static_cast<int32_t>(best);
+}
+
+// ---- one forward pass, all outputs ----
+
+struct Forward {
+    std::vector<int32_t> codes, histogram;
+    Matrix q, row_errors;
+    float codebook_loss, commitment;
+    int32_t valid;
+};
+
+void forward(const jl_vector_quantize& s, const Matrix& x, const Matrix& codebook, const Matrix* mask,
+             float beta, size_t shift, Forward* f) {
+    const size_t rows = static_cast<size_t>(s.rows), count = static_cast<size_t>(s.codes);
+    Floats x_array(x, shift), codebook_array(codebook, shift), beta_array({beta});
+    Floats mask_array(mask == nullptr ? Matrix() : *mask);
+    auto codes = Integers::output(rows), histogram = Integers::output(count), valid = Integers::output(1);
+    auto q = Floats::output(x.size(), shift), row_errors = Floats::output(rows);
+    auto codebook_loss = Floats::output(1), commitment = Floats::output(1);
+    Array<uint32_t> invalid(std::vector<uint32_t>{3});
+    Workspace w(kernels().vector_quantize_workspace(&s));
+    for (int repeat = 0; repeat < 2; ++repeat)  // the workspace is ready again; the bits are the same
+        ASSERT_OK(kernels().vector_quantize_forward(
+            &s, x_array.data(), codebook_array.data(), mask == nullptr ? nullptr : mask_array.data(),
+            beta_array.data(), codes.data(), q.data(), repeat == 0 ? nullptr : row_errors.data(),
+            codebook_loss.data(), commitment.data(), histogram.data(), valid.data(), invalid.data(), w.get(),
+            stream()));
+    EXPECT_EQ(invalid.read()[0], 3u);
+    *f = {codes.read(),         histogram.read(), q.read(), row_errors.read(), codebook_loss.read()[0],
+          commitment.read()[0], valid.read()[0]};
+}
+
+// Everything that follows from the codes.
+void check_outputs(const jl_vector_quantize& s, const Matrix& x, const Matrix& codebook, float beta,
+                   const Forward& f) {
+    const size_t dims = static_cast<size_t>(s.dims);
+    std::vector<int32_t> histogram(f.histogram.size());
+    Matrix q(x.size());
+    std::vector<double> row_errors(f.codes.size());
+    double sum = 0.0;
+    int32_t valid = 0;
+    for (size_t n = 0; n < f.codes.size(); ++n) {
+        if (f.codes[n] < 0) continue;
+        ++histogram[static_cast<size_t>(f.codes[n])];
+        ++valid;
+        for (size_t d = 0; d < dims; ++d) {
+            q[n * dims + d] = codebook[static_cast<size_t>(f.codes[n]) * dims + d];
+            row_errors[n] += std::pow(static_cast<double>(x[n * dims + d]) - q[n * dims + d], 2);
+        }
+        sum += row_errors[n];
+    }
+    const double mean = valid == 0 ? 0.0 : sum / (static_cast<double>(valid) * static_cast<double>(dims));
+    EXPECT_EQ(f.histogram, histogram);
+    EXPECT_EQ(f.valid, valid);
+    EXPECT_EQ(f.q, q);
+    EXPECT_CLOSE(f.row_errors, row_errors, 1e-5, 1e-37);
+    EXPECT_CLOSE(Matrix{f.codebook_loss}, std::vector<double>{mean}, 1e-5, 1e-37);
+    EXPECT_CLOSE(Matrix{f.commitment}, std::vector<double>{mean * beta}, 1e-5, 1e-37);
+}
+
+// ---- cases ----
+
+enum Kind {
+    kRandom,
+    kClustered,
+    kNearTied,
+    kLattice,
+    kDuplicated,
+    kNormalised,
+    kInitial,
+    kZero,
+    kOutlier,
+    kHidden,
+    kRotated
+};
+
+struct Case {
+    const char* name;
+    Kind kind;
+    jl_vector_quantize s;
+    float x_scale, e_scale;
+    size_t shift;
+};
+
+void normalise(float* row, size_t dims) {
+    double sum = 0.0;
+    for (size_t d = 0; d < dims; ++d) sum += static_cast<double>(row[d]) * row[d];
+    for (size_t d = 0; d < dims; ++d) row[d] = static_cast<float>(row[d] / std::sqrt(sum));
+}
+
+void make(const Case& c, Matrix* x, Matrix* e) {
+    const size_t rows = static_cast<size_t>(c.s.rows), codes = static_cast<size_t>(c.s.codes),
+                 dims = static_cast<size_t>(c.s.dims);
+    std::mt19937 engine(7);
+    std::normal_distribution<float> normal;
+    const auto any = [&](size_t below) { return static_cast<size_t>(engine()) % below; };
+    x->resize(rows * dims);
+    e->resize(codes * dims);
+    for (float& v : *e) v = normal(engine);
+    for (float& v : *x) v = normal(engine);
+    if (c.kind == kClustered)  // rows near codes, codes near each other
+        for (size_t i = 0; i < x->size(); ++i) {
+            const size_t k = i / dims * 7 % codes;
+            (*e)[k * dims + i % dims] = 3.0f + 1e-3f * normal(engine);
+            (*x)[i] = (*e)[k * dims + i % dims] + 1e-3f * normal(engine);
+        }
+    if (c.kind == kNearTied)  // codes an ulp here and there away from one another
+        for (size_t i = dims; i < e->size(); ++i) {
+            float v = (*e)[i % dims];
+            if (any(3) == 0) v = std::nextafter(v, any(2) == 0 ? 10.0f : -10.0f);
+            (*e)[i] = v;
+        }
+    if (c.kind == kLattice) {  // halves and integers: ties everywhere
+        for (float& v : *e) v = static_cast<float>(static_cast<int>(any(5)) - 2);
+        for (float& v : *x) v = 0.5f * static_cast<float>(static_cast<int>(any(9)) - 4);
+    }
+    if (c.kind == kDuplicated)
+        for (size_t i = 0; i < e->size(); ++i) (*e)[i] = (*e)[(i / dims % 5) * dims + i % dims];
+    if (c.kind == kNormalised) {
+        for (size_t n = 0; n < rows; ++n) normalise(&(*x)[n * dims], dims);
+        for (size_t k = 0; k < codes; ++k) normalise(&(*e)[k * dims], dims);
+    }
+    if (c.kind == kInitial)
+        for (float& v : *e)
+            v = (2.0f * static_cast<float>(engine()) / 4294967296.0f - 1.0f) / static_cast<float>(codes);
+    if (c.kind == kZero)
+        for (float& v : *e) v = 0.0f;
+    if (c.kind == kOutlier)
+        for (size_t d = 0; d < dims; ++d) (*e)[(codes / 2) * dims + d] *= 1e15f;
+    if (c.kind == kHidden) {  // what decides lies below fp64's digits of the score
+        for (size_t i = 0; i < e->size(); ++i)
+            (*e)[i] = i % dims < 2 ? ((*e)[i] < 0.0f ? -1.0f : 1.0f) : 1e-20f * (*e)[i];
+        for (size_t i = 0; i < x->size(); ++i) (*x)[i] *= i % dims < 2 ? 0.0f : 1e-20f;
+    }
+    if (c.kind == kRotated) {  // every code ties, and sums in fp64 differ
+        for (size_t i = dims; i < e->size(); ++i) (*e)[i] = (*e)[(i / dims + i) % dims];
+        for (size_t i = 0; i < x->size(); ++i) (*x)[i] = (*x)[i / dims * dims];
+    }
+    for (float& v : *e) v *= c.e_scale;
+    for (float& v : *x) v *= c.x_scale;
+}
+
+class VectorQuantizeTest : public testing::TestWithParam<Case> {};
+
+TEST_P(VectorQuantizeTest, CodesAreExactAndOutputsFollow) {
+    Case c = GetParam();
+    if (std::string(kernels().name) == "emulated")  // slow: fewer rows
+        c.s.rows = std::min(c.s.rows, std::max<int64_t>(4, 8000 / c.s.codes));
+    Matrix x, codebook;
+    make(c, &x, &codebook);
+    Forward f;
+    ASSERT_NO_FATAL_FAILURE(forward(c.s, x, codebook, nullptr, 0.25f, c.shift, &f));
+    const size_t dims = static_cast<size_t>(c.s.dims);
+    size_t wrong = 0;
+    for (size_t n = 0; n < f.codes.size(); ++n) {
+        const int32_t expected = nearest(&x[n * dims], codebook, static_cast<size_t>(c.s.codes), dims);
+        if (f.codes[n] == expected) continue;
+        if (wrong++ == 0)
+            ADD_FAILURE() << "row " << n << " has code " << f.codes[n] << ", nearest is " << expected;
+    }
+    ASSERT_EQ(wrong, 0u);
+    check_outputs(c.s, x, codebook, 0.25f, f);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Cases, VectorQuantizeTest,
+    testing::Values(
+        Case{"one", kRandom, {1, 1, 1}, 1, 1, 0}, Case{"no_rows", kRandom, {0, 5, 3}, 1, 1, 0},
+        Case{"one_code", kRandom, {50, 1, 7}, 1, 1, 1}, Case{"two_codes", kRandom, {50, 2, 1}, 1, 1, 1},
+        Case{"small", kRandom, {13, 33, 5}, 1, 1, 1}, Case{"primes", kRandom, {101, 67, 31}, 1, 1, 3},
+        Case{"random", kRandom, {300, 128, 64}, 1, 1, 0}, Case{"long_rows", kRandom, {40, 50, 513}, 1, 1, 0},
+        Case{"clustered", kClustered, {200, 64, 16}, 1, 1, 0},
+        Case{"near_tied", kNearTied, {60, 40, 8}, 1, 1, 0},
+        Case{"near_tied_long", kNearTied, {20, 33, 129}, 1, 1, 0},
+        Case{"lattice", kLattice, {200, 60, 3}, 1, 1, 0},
+        Case{"lattice_one", kLattice, {200, 60, 1}, 1, 1, 0},
+        Case{"lattice_tiny", kLattice, {100, 60, 2}, 1e-38f, 1e-38f, 0},
+        Case{"lattice_huge", kLattice, {100, 60, 2}, 1.5e38f, 1.5e38f, 0},
+        Case{"duplicated", kDuplicated, {150, 100, 12}, 1, 1, 0},
+        Case{"normalised", kNormalised, {200, 150, 32}, 1, 1, 0},
+        Case{"tiny_rows_normalised", kNormalised, {30, 50, 16}, 1e-20f, 1, 0},
+        Case{"initial", kInitial, {200, 256, 16}, 1, 1, 0}, Case{"zero", kZero, {20, 40, 4}, 1, 1, 0},
+        Case{"outlier", kOutlier, {200, 64, 16}, 1, 1, 0}, Case{"hidden", kHidden, {60, 30, 6}, 1, 1, 0},
+        Case{"hidden_small", kHidden, {60, 30, 6}, 1e-15f, 1e-15f, 0},
+        Case{"rotated", kRotated, {40, 20, 37}, 1, 1, 0},
+        Case{"tiny", kRandom, {100, 64, 8}, 1e-20f, 1e-20f, 0},
+        Case{"huge", kRandom, {100, 64, 8}, 1e15f, 1e15f, 0},
+        Case{"tiny_codes", kRandom, {100, 64, 8}, 1, 1e-20f, 0},
+        Case{"tiny_rows", kRandom, {100, 64, 8}, 1e-20f, 1, 0},
+        Case{"huge_codes", kRandom, {100, 64, 8}, 1, 1e15f, 0},
+        Case{"huge_rows", kRandom, {100, 64, 8}, 1e15f, 1, 0},
+        Case{"apart", kRandom, {50, 64, 8}, 1e15f, 1e-20f, 0},
+        Case{"apart_2", kRandom, {50, 64, 8}, 1e-20f, 1e15f, 0},
+        Case{"denormal", kRandom, {50, 64, 8}, 1e-40f, 1e-40f, 0},
+        Case{"overflowing", kRandom, {50, 64, 8}, 1e37f, 1e-37f, 0},
+        Case{"initial_large", kInitial, {500, 16384, 16}, 1, 1, 0},
+        Case{"random_large", kRandom, {3000, 512, 64}, 1, 1, 0},
+        Case{"clustered_large", kClustered, {2500, 1024, 32}, 1, 1, 0}),
+    [](const auto& info) { return std::string(info.param.name); });
+
+TEST(VectorQuantize, RowsThatDoNotCountHaveNoPart) {
+    const jl_vector_quantize s = {70, 20, 6};
+    Matrix x = random_floats(420, -1.0f, 1.0f), mask(70, 1.0f);
+    const Matrix codebook = random_floats(120, -1.0f, 1.0f, 2);
+    for (const size_t n : {0, 13, 14, 69}) mask[n] = 0.0f, x[n * 6 + 2] = NAN;
+    Forward f;
+    ASSERT_NO_FATAL_FAILURE(forward(s, x, codebook, &mask, 0.5f, 0, &f));
+    for (size_t n = 0; n < 70; ++n)
+        EXPECT_EQ(f.codes[n], mask[n] == 0.0f ? -1 : nearest(&x[n * 6], codebook, 20, 6)) << n;
+    EXPECT_EQ(f.valid, 66);
+    check_outputs(s, x, codebook, 0.5f, f);
+
+    const Matrix none(70, 0.0f);
+    ASSERT_NO_FATAL_FAILURE(forward(s, x, codebook, &none, 0.5f, 0, &f));
+    EXPECT_EQ(f.codes, std::vector<int32_t>(70, -1));
+    EXPECT_EQ(f.codebook_loss, 0.0f);
+    check_outputs(s, x, codebook, 0.5f, f);
+}
+
+TEST(VectorQuantize, WhatIsNotFiniteIsRefusedOrMarked) {
+    const jl_vector_quantize s = {40, 9, 5};
+    const Matrix good = random_floats(200, -1.0f, 1.0f), good_book = random_floats(45, -1.0f, 1.0f, 2);
+    Matrix x = good, book = good_book;
+    x[17 * 5 + 3] = INFINITY;
+    x[31 * 5] = NAN;
+    book[4 * 5 + 4] = NAN;
+    auto codes = Integers::output(40);
+    auto q = Floats::output(200);
+    Array<uint32_t> invalid(std::vector<uint32_t>{1});
+    Workspace w(kernels().vector_quantize_workspace(&s));
+    const auto run = [&](const Matrix& rows, const Matrix& codebook) {
+        Floats x_array(rows), codebook_array(codebook);
+        return kernels().vector_quantize_forward(&s, x_array.data(), codebook_array.data(), nullptr, nullptr,
+                                                 codes.data(), q.data(), nullptr, nullptr, nullptr, nullptr,
+                                                 nullptr, invalid.data(), w.get(), stream());
+    };
+    if (std::string(kernels().name).rfind("cpu", 0) == 0) {
+        EXPECT_BAD_ARGUMENT(run(x, good_book), "row 17 of x is not finite");
+        EXPECT_BAD_ARGUMENT(run(good, book), "codebook[4] is not finite");
+    } else {
+        ASSERT_OK(run(x, good_book));
+        EXPECT_EQ(invalid.read()[0], 1u + 2u);
+        for (size_t n = 0; n < 40; ++n) {
+            const bool bad = n == 17 || n == 31;
+            EXPECT_EQ(codes.read()[n], bad ? -1 : nearest(&x[n * 5], good_book, 9, 5));
+            EXPECT_EQ(std::isnan(q.read()[n * 5]), bad);
+        }
+        ASSERT_OK(run(good, book));
+        EXPECT_EQ(invalid.read()[0], 3u + 40u);
+        EXPECT_EQ(codes.read(), std::vector<int32_t>(40, -1));
+    }
+    ASSERT_OK(run(good, good_book));  // and works again
+    EXPECT_EQ(codes.read()[39], nearest(&good[39 * 5], good_book, 9, 5));
+}
+
+// ---- gradients ----
+
+struct Backward {
+    Matrix d_x, d_codebook;
+};
+
+void backward(const jl_vector_quantize& s, const Matrix& x, const Matrix& codebook,
+              const std::vector<int32_t>& codes, int32_t valid, const float* beta, const Matrix* d_q,
+              const float* d_codebook_loss, const float* d_commitment, Backward* b) {
+    const auto scalar = [](const float* value) { return Matrix{value == nullptr ? 0.0f : *value}; };
+    Floats x_array(x), codebook_array(codebook), d_q_array(d_q == nullptr ? Matrix() : *d_q);
+    Floats beta_array(scalar(beta)), of_codebook(scalar(d_codebook_loss)),
+        of_commitment(scalar(d_commitment));
+    Integers code_array(codes), valid_array({valid});
+    auto d_x = Floats::output(x.size()), d_codebook = Floats::output(codebook.size());
+    Workspace w(kernels().vector_quantize_workspace(&s));
+    for (int repeat = 0; repeat < 2; ++repeat)
+        ASSERT_OK(kernels().vector_quantize_backward(
+            &s, x_array.data(), codebook_array.data(), code_array.data(), valid_array.data(),
+            beta == nullptr ? nullptr : beta_array.data(), d_q == nullptr ? nullptr : d_q_array.data(),
+            d_codebook_loss == nullptr ? nullptr : of_codebook.data(),
+            d_commitment == nullptr ? nullptr : of_commitment.data(), d_x.data(), d_codebook.data(), w.get(),
+            stream()));
+    *b = {d_x.read(), d_codebook.read()};
+}
+
+TEST(VectorQuantize, GradientsEqualTheFormulasAndDifferences) {
+    const jl_vector_quantize s = {333, 17, 9};
+    const Matrix x = random_floats(333 * 9, -1.0f, 1.0f), codebook = random_floats(17 * 9, -1.0f, 1.0f, 2),
+                 d_q = random_floats(333 * 9, -1.0f, 1.0f, 3);
+    Matrix mask(333, 1.0f);
+    mask[5] = mask[100] = 0.0f;
+    const float beta = 0.25f, of_codebook = 3.0f, of_commitment = 2.0f;
+    Forward f;
+    ASSERT_NO_FATAL_FAILURE(forward(s, x, codebook, &mask, beta, 0, &f));
+    Backward b;
+    ASSERT_NO_FATAL_FAILURE(
+        backward(s, x, codebook, f.codes, f.valid, &beta, &d_q, &of_codebook, &of_commitment, &b));
+    std::vector<double> d_x(x.size()), d_codebook(codebook.size());
+    for (size_t i = 0; i < x.size(); ++i) {
+        const int32_t code = f.codes[i / 9];
+        if (code < 0) continue;
+        const size_t at = static_cast<size_t>(code) * 9 + i % 9;
+        const double residual = static_cast<double>(x[i]) - codebook[at], scale = 2.0 / (f.valid * 9.0);
+        d_x[i] = d_q[i] + beta * of_commitment * scale * residual;
+        d_codebook[at] -= of_codebook * scale * residual;
+    }
+    EXPECT_CLOSE(b.d_x, d_x, 1e-6, 1e-7);
+    EXPECT_CLOSE(b.d_codebook, d_codebook, 1e-5, 1e-7);
+    // The codebook's gradient is that of the loss with the codes as they are.
+    const auto numeric = numeric_gradient(
+        [&](const std::vector<double>& e) {
+            double sum = 0.0;
+            for (size_t i = 0; i < x.size(); ++i)
+                if (f.codes[i / 9] >= 0)
+                    sum += std::pow(x[i] - e[static_cast<size_t>(f.codes[i / 9]) * 9 + i % 9], 2);
+            return of_codebook * sum / (f.valid * 9.0);
+        },
+        doubles(codebook));
+    EXPECT_CLOSE(b.d_codebook, numeric, 1e-4, 1e-6);
+}
+
+TEST(VectorQuantize, BetaMultipliesTheCommitmentOnly) {
+    const jl_vector_quantize s = {50, 8, 4};
+    const Matrix x = random_floats(200, -1.0f, 1.0f), codebook = random_floats(32, -1.0f, 1.0f, 2),
+                 d_q = random_floats(200, -1.0f, 1.0f, 3);
+    Forward small, large;
+    ASSERT_NO_FATAL_FAILURE(forward(s, x, codebook, nullptr, 0.25f, 0, &small));
+    ASSERT_NO_FATAL_FAILURE(forward(s, x, codebook, nullptr, 4.0f, 0, &large));
+    EXPECT_EQ(small.codebook_loss, large.codebook_loss);
+    EXPECT_EQ(16.0f * small.commitment, large.commitment);
+    const float one = 1.0f, low = 0.25f, high = 4.0f;
+    Backward straight, a, b;
+    ASSERT_NO_FATAL_FAILURE(backward(s, x, codebook, small.codes, 50, &low, &d_q, &one, nullptr, &straight));
+    EXPECT_EQ(straight.d_x, d_q);  // straight through, to the bit
+    ASSERT_NO_FATAL_FAILURE(backward(s, x, codebook, small.codes, 50, &low, nullptr, &one, &one, &a));
+    ASSERT_NO_FATAL_FAILURE(backward(s, x, codebook, small.codes, 50, &high, nullptr, &one, &one, &b));
+    EXPECT_EQ(a.d_codebook, b.d_codebook);
+    EXPECT_EQ(a.d_codebook, straight.d_codebook);
+    for (size_t i = 0; i < 200; ++i) EXPECT_EQ(16.0f * a.d_x[i], b.d_x[i]);
+    ASSERT_NO_FATAL_FAILURE(
+        backward(s, x, codebook, small.codes, 50, nullptr, nullptr, nullptr, nullptr, &a));
+    EXPECT_EQ(a.d_x, Matrix(200, 0.0f));
+    EXPECT_EQ(a.d_codebook, Matrix(32, 0.0f));  // -0 equals 0
+}
+
+TEST(VectorQuantize, DescendingTheCodebooksGradientMovesItAndLowersTheLoss) {
+    const jl_vector_quantize s = {100, 6, 3};
+    const Matrix x = random_floats(300, -1.0f, 1.0f), start = random_floats(18, -1.0f, 1.0f, 2);
+    Matrix codebook = start;
+    const float one = 1.0f;
+    Forward f;
+    Backward b;
+    ASSERT_NO_FATAL_FAILURE(forward(s, x, codebook, nullptr, 1.0f, 0, &f));
+    float loss = f.codebook_loss;
+    for (int step = 0; step < 10; ++step) {
+        ASSERT_NO_FATAL_FAILURE(
+            backward(s, x, codebook, f.codes, f.valid, nullptr, nullptr, &one, nullptr, &b));
+        for (size_t i = 0; i < 18; ++i) codebook[i] -= 2.0f * b.d_codebook[i];
+        ASSERT_NO_FATAL_FAILURE(forward(s, x, codebook, nullptr, 1.0f, 0, &f));
+        EXPECT_LT(f.codebook_loss, loss);
+        loss = f.codebook_loss;
+    }
+    size_t moved = 0;
+    for (size_t i = 0; i < 18; ++i) moved += codebook[i] != start[i] ? 1 : 0;
+    EXPECT_GE(moved, 15u);
+}
+
+// ---- statistics ----
+
+TEST(VectorQuantize, MovingAveragesEqualTheTextbook) {
+    const jl_vector_quantize s = {500, 12, 5};
+    const float decay = 0.9f;
+    const double epsilon = 1e-3f;
+    Matrix start = random_floats(60, -1.0f, 1.0f, 2);
+    Array<jl_vector_quantize_ema> state(std::vector<jl_vector_quantize_ema>{{decay, 1e-3f, 0, 0}});
+    Floats counts(Matrix(12, 0.0f)), sums(Matrix(60, 0.0f)), codebook(start);
+    Workspace w(kernels().vector_quantize_workspace(&s));
+    std::vector<double> n_average(12, 0.0), m_average(60, 0.0), expected = doubles(start);
+    for (int step = 1; step <= 20; ++step) {
+        const Matrix x = random_floats(2500, -1.0f, 1.0f, static_cast<uint32_t>(step));
+        std::vector<int32_t> codes(500);
+        std::vector<double> n(12, 0.0), m(60, 0.0);
+        for (size_t i = 0; i < 500; ++i) {
+            // Code 10 comes late, code 11 never, and some rows do not count.
+            codes[i] = i % 50 == 49 ? -1 : static_cast<int32_t>(i * i % (step < 5 ? 10 : 11));
+            if (codes[i] < 0) continue;
+            n[static_cast<size_t>(codes[i])] += 1.0;
+            for (size_t d = 0; d < 5; ++d) m[static_cast<size_t>(codes[i]) * 5 + d] += x[i * 5 + d];
+        }
+        Floats x_array(x);
+        Integers code_array(codes);
+        ASSERT_OK(kernels().vector_quantize_ema(&s, x_array.data(), code_array.data(), state.data(),
+                                                counts.data(), sums.data(), codebook.data(), w.get(),
+                                                stream()));
+        // Averages from zero, divided by 1 - decay^t, Laplace smoothing.
+        const double debias = 1.0 - std::pow(static_cast<double>(decay), step);
+        double total = 0.0;
+        for (size_t k = 0; k < 12; ++k) {
+            n_average[k] = decay * n_average[k] + (1.0 - decay) * n[k];
+            total += n_average[k] / debias;
+        }
+        for (size_t i = 0; i < 60; ++i) {
+            m_average[i] = decay * m_average[i] + (1.0 - decay) * m[i];
+            const double size = (n_average[i / 5] / debias + epsilon) / (total + 12 * epsilon) * total;
+            if (n_average[i / 5] > 0.0) expected[i] = m_average[i] / debias / size;
+        }
+        EXPECT_CLOSE(codebook.read(), expected, 1e-6, 1e-6);
+    }
+    EXPECT_EQ(state.read()[0].step, 20u);
+    EXPECT_CLOSE(counts.read(), n_average, 1e-6, 0.0);
+    EXPECT_EQ(codebook.read()[59], start[59]);  // a code without a row keeps its entry
+}
+
+TEST(VectorQuantize, UsageIsCounted) {
+    Integers histogram(std::vector<int32_t>{4, 0, 4, 8, 0}), none(std::vector<int32_t>(5, 0)),
+        many(std::vector<int32_t>(5, std::numeric_limits<int32_t>::max())),
+        seen(std::vector<int32_t>{0, 0, 0, 8, 0});
+    auto statistics = Floats::output(3);
+    const auto run = [&](Integers& h) {
+        return kernels().vector_quantize_usage(5, h.data(), seen.data(), statistics.data(), stream());
+    };
+    ASSERT_OK(run(histogram));
+    const double batch = std::pow(4.0, 0.25) * std::pow(4.0, 0.25) * std::pow(2.0, 0.5);
+    const double all = std::pow(6.0, 1.0 / 6) * std::pow(6.0, 1.0 / 6) * std::pow(1.5, 2.0 / 3);
+    EXPECT_CLOSE(statistics.read(), (std::vector<double>{batch, all, 0.6}), 1e-6, 0.0);
+    EXPECT_EQ(seen.read(), (std::vector<int32_t>{4, 0, 4, 16, 0}));
+    ASSERT_OK(run(none));
+    EXPECT_CLOSE(statistics.read(), (std::vector<double>{0.0, all, 0.6}), 1e-6, 0.0);
+    ASSERT_OK(run(many));  // does not wrap
+    EXPECT_CLOSE(statistics.read(), (std::vector<double>{5.0, 5.0, 1.0}), 1e-6, 0.0);
+    EXPECT_EQ(seen.read(), std::vector<int32_t>(5, std::numeric_limits<int32_t>::max()));
+}
+
+TEST(VectorQuantize, BadArgumentsAreNamed) {
+    Floats x(Matrix(8, 0.0f));
+    Integers codes(std::vector<int32_t>(4, 0));
+    Workspace w(65536 * 64);
+    const auto run = [&](jl_vector_quantize s, float* codebook, jl_workspace workspace) {
+        return kernels().vector_quantize_forward(&s, x.data(), codebook, nullptr, nullptr, codes.data(),
+                                                 nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
+                                                 nullptr, workspace, stream());
+    };
+    EXPECT_BAD_ARGUMENT(run({4, 0, 2}, x.data(), w.get()), "got 4, 0 and 2");
+    EXPECT_BAD_ARGUMENT(run({4, 2, 0}, x.data(), w.get()), "got 4, 2 and 0");
+    EXPECT_BAD_ARGUMENT(run({-1, 2, 2}, x.data(), w.get()), "got -1, 2 and 2");
+    EXPECT_BAD_ARGUMENT(run({4, int64_t{1} << 30, 1 << 19}, x.data(), w.get()), "2^38");
+    EXPECT_BAD_ARGUMENT(run({4, 2, 2}, nullptr, w.get()), "codebook is null");
+    EXPECT_BAD_ARGUMENT(run({4, 2, 2}, x.data(), {w.get().data, 8}), "8 bytes");
+    EXPECT_BAD_ARGUMENT(kernels().vector_quantize_usage(0, codes.data(), codes.data(), x.data(), stream()),
+                        "got 0");
+    const jl_vector_quantize s = {4, 2, 2};
+    EXPECT_BAD_ARGUMENT(
+        kernels().vector_quantize_backward(&s, x.data(), x.data(), codes.data(), nullptr, nullptr, nullptr,
+                                           nullptr, nullptr, nullptr, nullptr, w.get(), stream()),
+        "valid");
+    EXPECT_BAD_ARGUMENT(kernels().vector_quantize_ema(&s, x.data(), codes.data(), nullptr, x.data(), x.data(),
+                                                      x.data(), w.get(), stream()),
+                        "null");
+    if (std::string(kernels().name).rfind("cpu", 0) != 0) return;  // CUDA cannot know
+    Integers wrong(std::vector<int32_t>{0, 1, 2, -1}), valid(std::vector<int32_t>{3});
+    EXPECT_BAD_ARGUMENT(
+        kernels().vector_quantize_backward(&s, x.data(), x.data(), wrong.data(), valid.data(), nullptr,
+                                           nullptr, nullptr, nullptr, nullptr, nullptr, w.get(), stream()),
+        "codes[2] is 2, but the codebook has 2 entries");
+}
+
+}  // namespace
+}  // namespace jlatent::test
