@@ -113,15 +113,7 @@ public abstract class LatentModel extends Model {
      *     batch holds at least one
      */
     final void requireFitting(ImageSet images, int batchSize) {
-        if (!images.shape().equals(image())) {
-            throw new IllegalArgumentException(
-                    "the model takes images of "
-                            + image()
-                            + ", "
-                            + images.name()
-                            + " has "
-                            + images.shape());
-        }
+        check(images);
         Networks.require(batchSize >= 1, "batchSize must be at least 1", batchSize);
     }
 
@@ -131,6 +123,19 @@ public abstract class LatentModel extends Model {
         if (images.size() == 0) {
             throw new IllegalArgumentException(
                     "there are no images to evaluate on in " + images.name());
+        }
+    }
+
+    @Override
+    public final void check(ImageSet images) {
+        if (!images.shape().equals(image())) {
+            throw new IllegalArgumentException(
+                    "the model takes images of "
+                            + image()
+                            + ", "
+                            + images.name()
+                            + " has "
+                            + images.shape());
         }
     }
 

@@ -6,6 +6,7 @@ import org.jlatent.JlatentException;
 import org.jlatent.Random;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
+import org.jlatent.data.ImageSet;
 import org.jlatent.nn.Module;
 
 /** A module that can be trained on images. */
@@ -20,6 +21,13 @@ public abstract class Model extends Module {
 
     /** The noise the model draws; the trainer advances it once a step. */
     public abstract Random random();
+
+    /**
+     * Looks at a set before it is trained on.
+     *
+     * @throws IllegalArgumentException unless its images are of the size that the model takes
+     */
+    public void check(ImageSet images) {}
 
     /**
      * Looks at images before they are trained on.

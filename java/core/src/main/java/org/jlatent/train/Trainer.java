@@ -189,11 +189,16 @@ public final class Trainer {
      * @return the last epoch's progress, not {@link Progress#finished} if it was stopped
      * @throws TrainingException when a loss or gradient is not finite; the weights are those of the
      *     last good step
+     * @throws IllegalArgumentException if the images are of another size than the model takes
      * @throws JlatentException if a checkpoint can't be written, or the one to resume from is not
      *     of this model, data and settings
      */
     public Progress train() {
         totalSteps(); // complains where there is no data
+        model.check(data);
+        if (validation != null) {
+            model.check(validation);
+        }
         try (Scope owned = new Scope(device);
                 Scope scratch = new Scope(device);
                 Run run = new Run(new Adam(owned, model.parameters(), optimizer), scratch)) {

@@ -158,6 +158,9 @@ final class LatentModelsTest {
         IllegalArgumentException e =
                 assertThrows(IllegalArgumentException.class, () -> other.features(sprites, 5));
         assertTrue(e.getMessage().contains("7x5x3"), e.getMessage());
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> Trainer.of(other).data(sprites).epochs(1).train());
         for (Executable mistake :
                 List.<Executable>of(
                         () -> VaeEvaluation.of(other, sprites, 1, 5, 1),
