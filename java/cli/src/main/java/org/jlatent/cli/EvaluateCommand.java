@@ -38,7 +38,7 @@ final class EvaluateCommand extends RunCommand {
 
     @Override
     Results use(RunFolder run, LatentModel model) {
-        ImageSet images = testImages(run, data);
+        ImageSet images = testImages(run, model, data);
         return run.recipe()
                 .evaluate(model, images, new Recipe.Evaluation(samples, drop, seed))
                 .put("images", images.size());

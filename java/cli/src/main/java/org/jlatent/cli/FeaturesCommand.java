@@ -47,15 +47,14 @@ final class FeaturesCommand extends RunCommand {
         ImageSet images =
                 switch (split) {
                     case "train" ->
-                            fitting(
-                                    run,
-                                    DataSettings.options(run.settings())
-                                            .forTesting(splits(run, data).train()));
-                    case "test" -> testImages(run, data);
+                            DataSettings.options(run.settings())
+                                    .forTesting(splits(run, data).train());
+                    case "test" -> splits(run, data).test();
                     default ->
                             throw new JlatentException(
                                     "--split must be train or test, got '" + split + "'");
                 };
+        model.check(images);
         int[] classes = labels == null ? null : classes(images);
         Path file = out == null ? run.path().resolve("features.npy") : out;
         Npy.write(file, model.features(images, BATCH), images.size(), model.latent());

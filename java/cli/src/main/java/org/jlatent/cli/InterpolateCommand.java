@@ -28,7 +28,7 @@ final class InterpolateCommand extends PictureCommand {
 
     @Override
     Results use(RunFolder run, LatentModel model) {
-        ImageSet images = testImages(run, data);
+        ImageSet images = testImages(run, model, data);
         if (images.size() < 2) {
             throw new JlatentException(
                     "there is nothing between images: " + images.name() + " has 1 test image");

@@ -24,7 +24,7 @@ final class ReconstructCommand extends PictureCommand {
 
     @Override
     Results use(RunFolder run, LatentModel model) {
-        ImageSet images = testImages(run, data);
+        ImageSet images = testImages(run, model, data);
         int shown = count == null ? Math.min(32, images.size()) : count;
         require("--count", shown, 1, Math.min(10_000, images.size()));
         Path file = file(run, "reconstructions.png");

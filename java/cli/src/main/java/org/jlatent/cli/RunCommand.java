@@ -64,29 +64,19 @@ abstract class RunCommand implements Callable<Integer> {
         }
     }
 
-    /** The test images of {@code given}, or of the data the run was trained on. */
-    static ImageSet testImages(RunFolder run, String given) {
-        return fitting(run, splits(run, given).test());
+    /**
+     * The test images of {@code given}, or of the data the run was trained on.
+     *
+     * @throws IllegalArgumentException unless they are of the size the model takes
+     */
+    static ImageSet testImages(RunFolder run, LatentModel model, String given) {
+        ImageSet images = splits(run, given).test();
+        model.check(images);
+        return images;
     }
 
     static Splits splits(RunFolder run, String given) {
         return Datasets.open(
                 given == null ? run.config().data() : given, DataSettings.options(run.settings()));
-    }
-
-    /**
-     * @throws JlatentException unless the images are of the size the model takes
-     */
-    static ImageSet fitting(RunFolder run, ImageSet images) {
-        if (!images.shape().equals(run.config().image())) {
-            throw new JlatentException(
-                    "the model takes images of "
-                            + run.config().image()
-                            + ", "
-                            + images.name()
-                            + " has "
-                            + images.shape());
-        }
-        return images;
     }
 }

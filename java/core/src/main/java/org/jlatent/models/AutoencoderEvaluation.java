@@ -27,10 +27,7 @@ public record AutoencoderEvaluation(
     public static AutoencoderEvaluation of(
             Autoencoder model, ImageSet images, float drop, int batchSize, long seed) {
         model.requireMeasurable(images, batchSize);
-        double squared = 0;
-        double absolute = 0;
-        double sum = 0;
-        double square = 0;
+        ReconstructionErrors errors = new ReconstructionErrors();
         try (Scope owned = new Scope(model.device());
                 Scope scope = new Scope(model.device())) {
             Random random = new Random(owned, seed);
@@ -40,21 +37,12 @@ public record AutoencoderEvaluation(
                         LatentModel.batch(
                                 scope, images, first, Math.min(batchSize, images.size() - first));
                 Tensor seen = Autoencoder.masked(scope, x, random, SITE, drop);
-                float[] wanted = x.toFloatArray();
-                float[] given = model.reconstruct(scope, seen);
-                for (int i = 0; i < wanted.length; i++) {
-                    double error = wanted[i] - given[i];
-                    squared += error * error;
-                    absolute += Math.abs(error);
-                    sum += wanted[i];
-                    square += (double) wanted[i] * wanted[i];
-                }
+                errors.add(x.toFloatArray(), model.reconstruct(scope, seen));
                 random.advance();
             }
         }
         double n = images.size();
-        double values = n * images.dimensions();
-        double variance = square / values - sum / values * (sum / values);
-        return new AutoencoderEvaluation(squared / n, absolute / n, squared / values / variance);
+        return new AutoencoderEvaluation(
+                errors.squared() / n, errors.absolute() / n, errors.normalized());
     }
 }

@@ -63,9 +63,7 @@ public record VaeEvaluation(
         private double reconstruction;
         private double kl;
         private double nll;
-        private double squaredError;
-        private double pixelSum;
-        private double pixelSquare;
+        private final ReconstructionErrors errors = new ReconstructionErrors();
         private boolean binary = true;
 
         Accumulator(Vae vae, ImageSet images, int samples, Random random) {
@@ -126,32 +124,26 @@ public record VaeEvaluation(
         }
 
         private void addPixels(float[] pixels, float[] reconstructed) {
-            for (int i = 0; i < pixels.length; i++) {
-                double error = pixels[i] - reconstructed[i];
-                squaredError += error * error;
-                pixelSum += pixels[i];
-                pixelSquare += (double) pixels[i] * pixels[i];
-                binary &= pixels[i] == 0.0f || pixels[i] == 1.0f;
+            errors.add(pixels, reconstructed);
+            for (float pixel : pixels) {
+                binary &= pixel == 0.0f || pixel == 1.0f;
             }
         }
 
         VaeEvaluation result() {
             int n = images.size();
-            double values = (double) n * images.dimensions();
             int active = 0;
             for (int d = 0; d < meanSum.length; d++) {
                 double mean = meanSum[d] / n;
                 active += meanSquare[d] / n - mean * mean > ACTIVE ? 1 : 0;
             }
-            double pixelMean = pixelSum / values;
-            double variance = pixelSquare / values - pixelMean * pixelMean;
             return new VaeEvaluation(
                     -(reconstruction + kl) / n,
                     nll / n,
                     reconstruction / n,
                     kl / n,
                     active,
-                    squaredError / values / variance,
+                    errors.normalized(),
                     binary ? nll / n / images.dimensions() / Math.log(2) : Double.NaN);
         }
     }
