@@ -9,9 +9,8 @@
 extern "C" {
 #endif
 
-/* What operands and results are stored as; sums are f32 always, and so are biases and gradients of weights.
+/* Operands and results are f32 or bf16 (jl_dtype); sums are f32 always, and so are biases and gradients of weights.
  * bf16 needs a CPU with AVX-512. */
-typedef enum { JL_F32 = 0, JL_BF16 = 1 } jl_dtype;
 
 /* out[m,n] = activation(op(a)[m,k] op(b)[k,n] + bias[n]), row-major. a is stored [k,m] and b [n,k] when
  * transposed. m and n may be 0, k is at least 1. */
@@ -37,16 +36,6 @@ typedef struct {
     int64_t activation;             /* of the output, after the bias */
     int64_t dtype;                  /* jl_dtype of x, y and weight */
 } jl_conv;
-
-/* Windows over x [batch, height, width, channels], y as a convolution's; padding is left out of both the
- * maximum and the average. */
-typedef struct {
-    int64_t batch, height, width, channels;
-    int64_t kernel_height, kernel_width;
-    int64_t stride_y, stride_x;
-    int64_t pad_top, pad_left, pad_bottom, pad_right;
-    int64_t average; /* 0: maximum */
-} jl_pool;
 
 typedef struct {
     uint32_t abi_version;

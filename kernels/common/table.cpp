@@ -8,6 +8,8 @@
 #include "gaussian/gaussian.h"
 #include "likelihood/likelihood.h"
 #include "norm/norm.h"
+#include "pad/pad.h"
+#include "pool/pool.h"
 #include "random/random.h"
 #include "resample/resample.h"
 #include "softmax/softmax.h"
@@ -62,6 +64,10 @@ const jl_kernels* table() {
         JL_ENTRY(vector_quantize_backward),
         JL_ENTRY(vector_quantize_ema),
         JL_ENTRY(vector_quantize_usage),
+        JL_ENTRY(bias_activation),
+        JL_ENTRY(pool_forward),
+        JL_ENTRY(pool_backward),
+        JL_ENTRY(pad),
     };
     return &kernels;
 }

@@ -47,6 +47,9 @@ typedef struct {
     uint32_t reserved;
 } jl_random;
 
+/* What values are stored as; sums are f32. */
+typedef enum { JL_F32 = 0, JL_BF16 = 1 } jl_dtype;
+
 /* ---- gaussian ---- */
 typedef struct {
     int64_t rows;       /* batch size */
@@ -144,6 +147,26 @@ typedef struct {
     uint32_t step; /* steps done; the operation adds one */
     uint32_t reserved;
 } jl_vector_quantize_ema;
+
+/* ---- pool ---- */
+/* Windows over x [batch, height, width, channels]; y is [batch, out_height, out_width, channels] with
+ *     out_height = (height + pad_top + pad_bottom - kernel_height) / stride_y + 1
+ * Padding is left out of both the maximum and the average, and less than the window. No extent is 0 but batch,
+ * which may be. */
+typedef struct {
+    int64_t batch, height, width, channels;
+    int64_t kernel_height, kernel_width;
+    int64_t stride_y, stride_x;
+    int64_t pad_top, pad_left, pad_bottom, pad_right;
+    int64_t average; /* 0: maximum */
+} jl_pool;
+
+/* ---- pad ---- */
+typedef struct {
+    int64_t images, height, width, channels; /* of x */
+    int64_t top, left, bottom, right;        /* zeros around it; negative: so much of it is cut off */
+    int64_t dtype;                           /* jl_dtype of x and y */
+} jl_pad;
 
 /* A table of launchers. Grows only at its end: check struct_size before using an entry newer than your
  * header's floor. */
@@ -249,6 +272,19 @@ typedef struct {
                                      float* codebook, jl_workspace workspace, jl_stream stream);
     jl_status (*vector_quantize_usage)(int64_t codes, const int32_t* histogram, int32_t* seen,
                                        float* statistics, jl_stream stream);
+
+    /* elementwise.h */
+    jl_status (*bias_activation)(int32_t activation, int32_t x_dtype, const void* x, const float* bias,
+                                 int32_t y_dtype, void* y, int64_t rows, int64_t columns, jl_stream stream);
+
+    /* pool.h */
+    jl_status (*pool_forward)(const jl_pool* shape, const float* x, float* y, int32_t* winners,
+                              jl_stream stream);
+    jl_status (*pool_backward)(const jl_pool* shape, const float* dy, const int32_t* winners, float* dx,
+                               jl_stream stream);
+
+    /* pad.h */
+    jl_status (*pad)(const jl_pad* shape, const void* x, void* y, jl_stream stream);
 } jl_kernels;
 
 /* The table, or null when this machine can't run it (why: jl_open_error()). Never unloads, never fails twice
