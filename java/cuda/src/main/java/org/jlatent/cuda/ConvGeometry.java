@@ -21,18 +21,21 @@ record ConvGeometry(ConvShape given, ConvShape cudnn) {
                         && s.padLeft() <= (s.kernelWidth() - 1) * s.dilationX();
         long top = takesPadding ? s.padTop() : 0;
         long left = takesPadding ? s.padLeft() : 0;
+        // A stride beyond the padded image takes one step all the same.
+        long furthestY = s.height() + s.padTop() + s.padBottom();
+        long furthestX = s.width() + s.padLeft() + s.padRight();
         return new ConvGeometry(
                 s,
                 new ConvShape(
                         s.batch(),
-                        takesPadding ? s.height() : s.height() + s.padTop() + s.padBottom(),
-                        takesPadding ? s.width() : s.width() + s.padLeft() + s.padRight(),
+                        takesPadding ? s.height() : furthestY,
+                        takesPadding ? s.width() : furthestX,
                         s.channels(),
                         s.filters(),
                         s.kernelHeight(),
                         s.kernelWidth(),
-                        s.strideY(),
-                        s.strideX(),
+                        Math.min(s.strideY(), furthestY),
+                        Math.min(s.strideX(), furthestX),
                         top,
                         left,
                         top,

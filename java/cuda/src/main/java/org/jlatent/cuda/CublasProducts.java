@@ -31,14 +31,14 @@ final class CublasProducts implements AutoCloseable {
         this.tf32 = tf32;
         workspace = new DeviceBuffer(backend);
         try {
-            CudaErrors.cublas("start cuBLAS", JCublas2.cublasCreate(handle));
+            CudaErrors.cublas("start cuBLAS", () -> JCublas2.cublasCreate(handle));
             created = true;
             CudaErrors.cublas(
                     "start cuBLAS",
-                    JCublas2.cublasSetStream(handle, new cudaStream_t(backend.cudaStream())));
+                    () -> JCublas2.cublasSetStream(handle, new cudaStream_t(backend.cudaStream())));
             CudaErrors.cublas(
                     "start cuBLAS",
-                    JCublas2.cublasSetWorkspace(
+                    () -> JCublas2.cublasSetWorkspace(
                             handle, Address.pointer(workspace.atLeast(WORKSPACE)), WORKSPACE));
         } catch (RuntimeException e) {
             close();
@@ -56,7 +56,7 @@ final class CublasProducts implements AutoCloseable {
         int k = count(s, s.k());
         CudaErrors.cublas(
                 "matmul",
-                JCublas2.cublasGemmEx_new(
+                () -> JCublas2.cublasGemmEx_new(
                         handle,
                         s.transposeB() ? CUBLAS_OP_T : CUBLAS_OP_N,
                         s.transposeA() ? CUBLAS_OP_T : CUBLAS_OP_N,
@@ -106,7 +106,7 @@ final class CublasProducts implements AutoCloseable {
     public void close() {
         if (created) {
             created = false;
-            JCublas2.cublasDestroy(handle); // nothing more can be done when it fails
+            CudaErrors.succeeds(() -> JCublas2.cublasDestroy(handle)); // nothing more can be done when not
         }
         workspace.close();
     }

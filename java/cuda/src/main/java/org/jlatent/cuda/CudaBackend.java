@@ -49,27 +49,27 @@ final class CudaBackend implements Backend {
         ownStream = options.stream() == null;
         context = ownContext ? new CUcontext() : options.context();
         stream = ownStream ? new CUstream() : options.stream();
-        CudaErrors.driver("cuInit", JCudaDriver.cuInit(0));
+        CudaErrors.driver("cuInit", () -> JCudaDriver.cuInit(0));
         if (ownContext) {
-            CudaErrors.driver("find a device", JCudaDriver.cuDeviceGet(device, 0));
+            CudaErrors.driver("find a device", () -> JCudaDriver.cuDeviceGet(device, 0));
             CudaErrors.driver(
-                    "open a context", JCudaDriver.cuDevicePrimaryCtxRetain(context, device));
+                    "open a context", () -> JCudaDriver.cuDevicePrimaryCtxRetain(context, device));
         }
         try {
             enter();
             if (!ownContext) {
-                CudaErrors.driver("find the context's device", JCudaDriver.cuCtxGetDevice(device));
+                CudaErrors.driver("find the context's device", () -> JCudaDriver.cuCtxGetDevice(device));
             }
             name = name();
             int[] supported = new int[1];
             CudaErrors.driver(
                     "ask the device",
-                    JCudaDriver.cuDeviceGetAttribute(
+                    () -> JCudaDriver.cuDeviceGetAttribute(
                             supported, CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED, device));
             pooled = supported[0] != 0;
             if (ownStream) {
                 // An ordinary, blocking one: work on the legacy default stream keeps its order.
-                CudaErrors.driver("create a stream", JCudaDriver.cuStreamCreate(stream, 0));
+                CudaErrors.driver("create a stream", () -> JCudaDriver.cuStreamCreate(stream, 0));
             }
         } catch (RuntimeException e) {
             release();
@@ -79,14 +79,14 @@ final class CudaBackend implements Backend {
 
     private String name() {
         byte[] text = new byte[256];
-        CudaErrors.driver("ask the device", JCudaDriver.cuDeviceGetName(text, text.length, device));
+        CudaErrors.driver("ask the device", () -> JCudaDriver.cuDeviceGetName(text, text.length, device));
         String all = new String(text, StandardCharsets.UTF_8);
         return "cuda (" + all.substring(0, all.indexOf('\0')) + ")";
     }
 
     /** A device may be handed from thread to thread, and a thread may have several. */
     private void enter() {
-        CudaErrors.driver("make the context current", JCudaDriver.cuCtxSetCurrent(context));
+        CudaErrors.driver("make the context current", () -> JCudaDriver.cuCtxSetCurrent(context));
     }
 
     CUcontext context() {
@@ -108,9 +108,11 @@ final class CudaBackend implements Backend {
         long size = Math.max(1, bytes);
         CUdeviceptr pointer = new CUdeviceptr();
         int status =
-                pooled
-                        ? JCudaDriver.cuMemAllocAsync(pointer, size, stream)
-                        : JCudaDriver.cuMemAlloc(pointer, size);
+                CudaErrors.driverStatus(
+                        () ->
+                                pooled
+                                        ? JCudaDriver.cuMemAllocAsync(pointer, size, stream)
+                                        : JCudaDriver.cuMemAlloc(pointer, size));
         if (status == CudaErrors.OUT_OF_MEMORY) {
             throw outOfMemory(size);
         }
@@ -125,7 +127,7 @@ final class CudaBackend implements Backend {
     private DeviceOutOfMemoryException outOfMemory(long bytes) {
         long[] free = new long[1];
         long[] total = new long[1];
-        JCudaDriver.cuMemGetInfo(free, total);
+        CudaErrors.succeeds(() -> JCudaDriver.cuMemGetInfo(free, total));
         return new DeviceOutOfMemoryException(
                 "out of memory on "
                         + name
@@ -149,16 +151,17 @@ final class CudaBackend implements Backend {
             return;
         }
         held -= bytesAt.remove(address);
-        JCudaDriver.cuCtxSetCurrent(context);
+        quietly("make the context current", () -> JCudaDriver.cuCtxSetCurrent(context));
         CUdeviceptr pointer = Address.device(address);
         quietly(
                 "free memory",
-                pooled
+                () -> pooled
                         ? JCudaDriver.cuMemFreeAsync(pointer, stream)
                         : JCudaDriver.cuMemFree(pointer));
     }
 
-    private static void quietly(String what, int status) {
+    private static void quietly(String what, CudaErrors.Call call) {
+        int status = CudaErrors.driverStatus(call);
         if (status != 0) {
             LOG.log(Level.DEBUG, "cannot {0}: CUDA error {1}", what, status);
         }
@@ -170,7 +173,7 @@ final class CudaBackend implements Backend {
             enter();
             CudaErrors.driver(
                     "clear memory",
-                    JCudaDriver.cuMemsetD8Async(Address.device(address), (byte) 0, bytes, stream));
+                    () -> JCudaDriver.cuMemsetD8Async(Address.device(address), (byte) 0, bytes, stream));
         }
     }
 
@@ -197,7 +200,7 @@ final class CudaBackend implements Backend {
             enter();
             CudaErrors.driver(
                     "copy to the device",
-                    JCudaDriver.cuMemcpyHtoDAsync(Address.device(address), source, bytes, stream));
+                    () -> JCudaDriver.cuMemcpyHtoDAsync(Address.device(address), source, bytes, stream));
         }
     }
 
@@ -223,7 +226,7 @@ final class CudaBackend implements Backend {
         if (bytes > 0) {
             CudaErrors.driver(
                     "copy from the device",
-                    JCudaDriver.cuMemcpyDtoHAsync(
+                    () -> JCudaDriver.cuMemcpyDtoHAsync(
                             destination, Address.device(address), bytes, stream));
             synchronise("copy from the device");
         }
@@ -231,7 +234,7 @@ final class CudaBackend implements Backend {
 
     private void synchronise(String what) {
         enter();
-        CudaErrors.driver(what, JCudaDriver.cuStreamSynchronize(stream));
+        CudaErrors.driver(what, () -> JCudaDriver.cuStreamSynchronize(stream));
     }
 
     @Override
@@ -261,7 +264,7 @@ final class CudaBackend implements Backend {
 
     @Override
     public void close() {
-        quietly("make the context current", JCudaDriver.cuCtxSetCurrent(context));
+        quietly("make the context current", () -> JCudaDriver.cuCtxSetCurrent(context));
         if (dense != null) {
             dense.close();
             dense = null;
@@ -272,10 +275,10 @@ final class CudaBackend implements Backend {
 
     private void release() {
         if (ownStream && Address.ofHandle(stream) != 0) {
-            quietly("end a stream", JCudaDriver.cuStreamDestroy(stream));
+            quietly("end a stream", () -> JCudaDriver.cuStreamDestroy(stream));
         }
         if (ownContext) {
-            quietly("leave the context", JCudaDriver.cuDevicePrimaryCtxRelease(device));
+            quietly("leave the context", () -> JCudaDriver.cuDevicePrimaryCtxRelease(device));
         }
     }
 }

@@ -61,7 +61,7 @@ record CudnnAlgorithms(
         }
         int[] count = new int[1];
         check(
-                JCudnn.cudnnGetConvolutionForwardAlgorithm_v7(
+                () -> JCudnn.cudnnGetConvolutionForwardAlgorithm_v7(
                         handle, x, weight, convolution, y, MOST, count, found));
         List<Candidate> list = new ArrayList<>();
         for (int i = 0; i < count[0]; i++) {
@@ -78,7 +78,7 @@ record CudnnAlgorithms(
         }
         int[] count = new int[1];
         check(
-                JCudnn.cudnnGetConvolutionBackwardDataAlgorithm_v7(
+                () -> JCudnn.cudnnGetConvolutionBackwardDataAlgorithm_v7(
                         handle, weight, y, convolution, x, MOST, count, found));
         List<Candidate> list = new ArrayList<>();
         for (int i = 0; i < count[0]; i++) {
@@ -95,7 +95,7 @@ record CudnnAlgorithms(
         }
         int[] count = new int[1];
         check(
-                JCudnn.cudnnGetConvolutionBackwardFilterAlgorithm_v7(
+                () -> JCudnn.cudnnGetConvolutionBackwardFilterAlgorithm_v7(
                         handle, x, y, convolution, weight, MOST, count, found));
         List<Candidate> list = new ArrayList<>();
         for (int i = 0; i < count[0]; i++) {
@@ -108,7 +108,8 @@ record CudnnAlgorithms(
     /** What an algorithm needs; -1 if it does not run after all. */
     long workspaceBytes(int number) {
         long[] bytes = new long[1];
-        int status =
+        boolean runs =
+                CudaErrors.succeeds(() ->
                 switch (pass) {
                     case FORWARD ->
                             JCudnn.cudnnGetConvolutionForwardWorkspaceSize(
@@ -119,11 +120,11 @@ record CudnnAlgorithms(
                     case BACKWARD_WEIGHT ->
                             JCudnn.cudnnGetConvolutionBackwardFilterWorkspaceSize(
                                     handle, x, y, convolution, weight, number, bytes);
-                };
-        return status == 0 ? bytes[0] : -1;
+                });
+        return runs ? bytes[0] : -1;
     }
 
-    private static void check(int status) {
-        CudaErrors.cudnn("choose how to convolve", status);
+    private static void check(CudaErrors.Call call) {
+        CudaErrors.cudnn("choose how to convolve", call);
     }
 }

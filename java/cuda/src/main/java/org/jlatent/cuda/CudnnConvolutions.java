@@ -26,11 +26,11 @@ final class CudnnConvolutions implements AutoCloseable {
                     new DeviceBuffer(backend), new DeviceBuffer(backend), new DeviceBuffer(backend)
                 };
         try {
-            CudaErrors.cudnn("start cuDNN", JCudnn.cudnnCreate(handle));
+            CudaErrors.cudnn("start cuDNN", () -> JCudnn.cudnnCreate(handle));
             created = true;
             CudaErrors.cudnn(
                     "start cuDNN",
-                    JCudnn.cudnnSetStream(handle, new cudaStream_t(backend.cudaStream())));
+                    () -> JCudnn.cudnnSetStream(handle, new cudaStream_t(backend.cudaStream())));
         } catch (RuntimeException e) {
             close();
             throw e;
@@ -76,7 +76,7 @@ final class CudnnConvolutions implements AutoCloseable {
         forgetPlans();
         if (created) {
             created = false;
-            JCudnn.cudnnDestroy(handle); // nothing more can be done when it fails
+            CudaErrors.succeeds(() -> JCudnn.cudnnDestroy(handle)); // nothing more can be done when not
         }
         workspace.close();
         for (DeviceBuffer buffer : transposed) {

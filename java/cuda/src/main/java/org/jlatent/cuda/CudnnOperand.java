@@ -35,10 +35,10 @@ final class CudnnOperand implements AutoCloseable {
 
     private static void describe(
             cudnnTensorDescriptor tensor, int format, int type, long n, long c, long h, long w) {
-        CudaErrors.cudnn("describe a convolution", JCudnn.cudnnCreateTensorDescriptor(tensor));
+        CudaErrors.cudnn("describe a convolution", () -> JCudnn.cudnnCreateTensorDescriptor(tensor));
         CudaErrors.cudnn(
                 "describe a convolution",
-                JCudnn.cudnnSetTensor4dDescriptor(
+                () -> JCudnn.cudnnSetTensor4dDescriptor(
                         tensor, format, type, extent(n), extent(c), extent(h), extent(w)));
     }
 
@@ -75,7 +75,7 @@ final class CudnnOperand implements AutoCloseable {
             long to) {
         CudaErrors.cudnn(
                 "transpose for a convolution",
-                JCudnn.cudnnTransformTensor(
+                () -> JCudnn.cudnnTransformTensor(
                         handle, ONE, as, Address.pointer(from), ZERO, wanted, Address.pointer(to)));
     }
 
@@ -83,7 +83,7 @@ final class CudnnOperand implements AutoCloseable {
     public void close() {
         for (cudnnTensorDescriptor tensor : new cudnnTensorDescriptor[] {nhwc, nchw}) {
             if (Address.ofHandle(tensor) != 0) {
-                JCudnn.cudnnDestroyTensorDescriptor(tensor);
+                CudaErrors.succeeds(() -> JCudnn.cudnnDestroyTensorDescriptor(tensor));
             }
         }
     }

@@ -21,6 +21,7 @@ import jcuda.jcudnn.cudnnFilterDescriptor;
 import jcuda.jcudnn.cudnnHandle;
 import jcuda.jcudnn.cudnnTensorDescriptor;
 import org.jlatent.DeviceException;
+import org.jlatent.cuda.CudaErrors.Call;
 import org.jlatent.cuda.CudnnAlgorithms.Candidate;
 import org.jlatent.spi.Dense.ConvShape;
 
@@ -95,9 +96,9 @@ final class CudnnPlan implements AutoCloseable {
                 new CudnnOperand(
                         dtype, type, s.filters(), depth, s.kernelHeight(), s.kernelWidth()));
         operands.add(new CudnnOperand(dtype, type, s.batch(), s.filters(), height, width));
-        check(JCudnn.cudnnCreateFilterDescriptor(weight));
+        check(() -> JCudnn.cudnnCreateFilterDescriptor(weight));
         check(
-                JCudnn.cudnnSetFilter4dDescriptor(
+                () -> JCudnn.cudnnSetFilter4dDescriptor(
                         weight,
                         type,
                         format,
@@ -105,9 +106,9 @@ final class CudnnPlan implements AutoCloseable {
                         extent(depth),
                         extent(s.kernelHeight()),
                         extent(s.kernelWidth())));
-        check(JCudnn.cudnnCreateConvolutionDescriptor(convolution));
+        check(() -> JCudnn.cudnnCreateConvolutionDescriptor(convolution));
         check(
-                JCudnn.cudnnSetConvolution2dDescriptor(
+                () -> JCudnn.cudnnSetConvolution2dDescriptor(
                         convolution,
                         extent(s.padTop()),
                         extent(s.padLeft()),
@@ -117,8 +118,8 @@ final class CudnnPlan implements AutoCloseable {
                         extent(s.dilationX()),
                         CUDNN_CROSS_CORRELATION,
                         CUDNN_DATA_FLOAT));
-        check(JCudnn.cudnnSetConvolutionGroupCount(convolution, extent(s.groups())));
-        check(JCudnn.cudnnSetConvolutionMathType(convolution, math()));
+        check(() -> JCudnn.cudnnSetConvolutionGroupCount(convolution, extent(s.groups())));
+        check(() -> JCudnn.cudnnSetConvolutionMathType(convolution, math()));
     }
 
     // The default math permits TF32, from Ampere on.
@@ -136,7 +137,7 @@ final class CudnnPlan implements AutoCloseable {
         for (Candidate c : algorithms.list()) {
             if (c.runs() && c.deterministic()) {
                 if (math() != CUDNN_FMA_MATH) { // fast only with the kind of math it is listed with
-                    check(JCudnn.cudnnSetConvolutionMathType(convolution, c.math()));
+                    check(() -> JCudnn.cudnnSetConvolutionMathType(convolution, c.math()));
                 }
                 long bytes = algorithms.workspaceBytes(c.number());
                 if (bytes >= 0) {
@@ -244,18 +245,18 @@ final class CudnnPlan implements AutoCloseable {
         operands.get(written).toNhwc(handle, inner[written], at[written]);
     }
 
-    private static void check(int status) {
-        CudaErrors.cudnn("describe a convolution", status);
+    private static void check(Call call) {
+        CudaErrors.cudnn("describe a convolution", call);
     }
 
     @Override
     public void close() {
         operands.forEach(CudnnOperand::close);
         if (Address.ofHandle(weight) != 0) {
-            JCudnn.cudnnDestroyFilterDescriptor(weight);
+            CudaErrors.succeeds(() -> JCudnn.cudnnDestroyFilterDescriptor(weight));
         }
         if (Address.ofHandle(convolution) != 0) {
-            JCudnn.cudnnDestroyConvolutionDescriptor(convolution);
+            CudaErrors.succeeds(() -> JCudnn.cudnnDestroyConvolutionDescriptor(convolution));
         }
     }
 }

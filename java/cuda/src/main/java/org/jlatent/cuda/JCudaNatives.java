@@ -70,10 +70,10 @@ final class JCudaNatives {
         settleTemporaryFolder();
         String before = System.setProperty("java.io.tmpdir", folder.toString());
         try {
-            JCudaDriver.setExceptionsEnabled(false);
-            JCublas2.setExceptionsEnabled(false);
-            JCudnn.setExceptionsEnabled(false);
-        } catch (LinkageError e) {
+            for (Class<?> type : List.of(JCudaDriver.class, JCublas2.class, JCudnn.class)) {
+                Class.forName(type.getName());
+            }
+        } catch (LinkageError | ClassNotFoundException e) {
             throw new DeviceException("JCuda cannot be used: " + e.getMessage());
         } finally {
             System.setProperty("java.io.tmpdir", before);
