@@ -181,7 +181,7 @@ final class CudnnPlan implements AutoCloseable {
         long bytes = algorithm.workspaceBytes();
         CudaErrors.cudnn(
                 "convolution, " + key.pass(),
-                switch (key.pass()) {
+                () -> switch (key.pass()) {
                     case FORWARD ->
                             JCudnn.cudnnConvolutionForward(
                                     handle,
