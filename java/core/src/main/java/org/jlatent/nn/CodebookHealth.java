@@ -9,9 +9,6 @@ package org.jlatent.nn;
  * @param revived entries that were dead and took a new place
  */
 public record CodebookHealth(long codes, double perplexity, double usage, long revived) {
-    /** Usage under which {@link #warning} speaks. */
-    public static final double LOW_USAGE = 0.2;
-
     /** Codes that did not occur. */
     public long dead() {
         return Math.round((1 - usage) * codes);
