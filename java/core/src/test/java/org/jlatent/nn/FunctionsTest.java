@@ -121,6 +121,9 @@ final class FunctionsTest {
         Tensor cut = Functions.slice(tape, counting(2, 3, 2), 1, 1, 3);
         assertEquals(Shape.of(2, 2, 2), cut.shape());
         assertArrayEquals(new float[] {2, 3, 4, 5, 8, 9, 10, 11}, cut.toFloatArray());
+        Tensor codes = scope.ofInts(Shape.of(2, 2), 7, -1, 0, 1 << 30);
+        assertArrayEquals(
+                new int[] {-1, 1 << 30}, ShapeOps.slice(scope, codes, 1, 1, 2).toIntArray());
         assertEquals(Shape.of(0, 3), ShapeOps.slice(scope, counting(2, 3), 0, 1, 1).shape());
         assertArrayEquals(
                 new float[] {0, 1, 2},
