@@ -14,6 +14,7 @@ import org.jlatent.Device;
 import org.jlatent.DeviceException;
 import org.jlatent.EmbeddingOps;
 import org.jlatent.GradientCheck;
+import org.jlatent.NormOps;
 import org.jlatent.Ops;
 import org.jlatent.Random;
 import org.jlatent.Scope;
@@ -161,6 +162,16 @@ final class FunctionsTest {
         assertArrayEquals(new float[] {0.25f, 0.75f}, p.toFloatArray(), 1e-6f);
         Tensor log = Functions.logSoftmax(inference(), scope.of(Shape.of(2), 1e30f, -1e30f));
         assertArrayEquals(new float[] {0, -2e30f}, log.toFloatArray(), 1e24f);
+    }
+
+    @Test
+    void l2NormalizeMakesRowsOfLengthOne() {
+        check(input(2, 3, 4), Functions::l2Normalize);
+        Tensor x = scope.of(Shape.of(2, 2), 3, -4, 0, 0);
+        Tensor y = Functions.l2Normalize(inference(), x);
+        assertArrayEquals(new float[] {0.6f, -0.8f, 0, 0}, y.toFloatArray(), 1e-7f);
+        fails("no axis -1", () -> Functions.l2Normalize(inference(), scope.zeros(Shape.of())));
+        fails("must be [2, 2]", () -> NormOps.l2NormalizeBackward(scope, x, input(2, 3)));
     }
 
     @Test
