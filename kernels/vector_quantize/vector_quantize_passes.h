@@ -46,7 +46,9 @@ inline Matrix rounded(int32_t type, Matrix values) {
 class Rows {
   public:
     Rows(int32_t type, const Matrix& values, size_t shift = 0)
-        : type_(type), floats_(type == JL_F32 ? values : Matrix(), shift), halves_(halves(type, values), shift) {}
+        : type_(type),
+          floats_(type == JL_F32 ? values : Matrix(), shift),
+          halves_(halves(type, values), shift) {}
     static Rows output(int32_t type, size_t count, size_t shift = 0) {
         return {type, Floats::output(type == JL_F32 ? count : 0, shift),
                 Array<uint16_t>::output(type == JL_F32 ? 0 : count, shift)};
@@ -137,8 +139,8 @@ struct Residuals {
     }
 };
 
-inline void check_codes(const jl_vector_quantize& s, const Matrix& x, const Matrix& codebook, const Matrix* mask,
-                        const std::vector<int32_t>& codes) {
+inline void check_codes(const jl_vector_quantize& s, const Matrix& x, const Matrix& codebook,
+                        const Matrix* mask, const std::vector<int32_t>& codes) {
     const Extents n(s);
     for (size_t row = 0; row < n.rows; ++row)
         for (size_t b = 0; b < n.books(); ++b)

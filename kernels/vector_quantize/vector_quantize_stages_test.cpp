@@ -46,22 +46,22 @@ TEST_P(VectorQuantizeStagesTest, CodesAreExactAndOutputsFollow) {
     check_outputs(c.s, x, codebook, 0.25f, f);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Cases, VectorQuantizeStagesTest,
-    testing::Values(StageCase{"one_row", {1, 2, 2, 1, 1, JL_F32, 0}, false, false},
-                    StageCase{"no_rows", {0, 2, 3, 4, 5, JL_F32, 0}, false, false},
-                    StageCase{"heads", {37, 3, 1, 20, 7, JL_F32, 0}, false, false},
-                    StageCase{"stages", {45, 1, 8, 17, 12, JL_F32, 0}, false, false},
-                    StageCase{"both", {29, 2, 3, 33, 5, JL_F32, 0}, false, true},
-                    StageCase{"ties", {40, 2, 4, 30, 3, JL_F32, 0}, true, false},
-                    StageCase{"bf16", {41, 1, 1, 30, 17, JL_BF16, 0}, false, true},
-                    StageCase{"bf16_heads", {23, 3, 1, 12, 9, JL_BF16, 0}, false, false},
-                    StageCase{"bf16_both", {31, 2, 3, 12, 21, JL_BF16, 0}, false, true},
-                    StageCase{"bf16_ties", {40, 1, 3, 30, 3, JL_BF16, 0}, true, false},
-                    StageCase{"long_rows", {9, 2, 2, 10, 300, JL_F32, 0}, false, false},
-                    StageCase{"large", {2100, 2, 4, 100, 24, JL_F32, 0}, false, true},
-                    StageCase{"bf16_large", {2100, 1, 3, 100, 64, JL_BF16, 0}, false, false}),
-    [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(Cases, VectorQuantizeStagesTest,
+                         testing::Values(StageCase{"one_row", {1, 2, 2, 1, 1, JL_F32, 0}, false, false},
+                                         StageCase{"no_rows", {0, 2, 3, 4, 5, JL_F32, 0}, false, false},
+                                         StageCase{"heads", {37, 3, 1, 20, 7, JL_F32, 0}, false, false},
+                                         StageCase{"stages", {45, 1, 8, 17, 12, JL_F32, 0}, false, false},
+                                         StageCase{"both", {29, 2, 3, 33, 5, JL_F32, 0}, false, true},
+                                         StageCase{"ties", {40, 2, 4, 30, 3, JL_F32, 0}, true, false},
+                                         StageCase{"bf16", {41, 1, 1, 30, 17, JL_BF16, 0}, false, true},
+                                         StageCase{"bf16_heads", {23, 3, 1, 12, 9, JL_BF16, 0}, false, false},
+                                         StageCase{"bf16_both", {31, 2, 3, 12, 21, JL_BF16, 0}, false, true},
+                                         StageCase{"bf16_ties", {40, 1, 3, 30, 3, JL_BF16, 0}, true, false},
+                                         StageCase{"long_rows", {9, 2, 2, 10, 300, JL_F32, 0}, false, false},
+                                         StageCase{"large", {2100, 2, 4, 100, 24, JL_F32, 0}, false, true},
+                                         StageCase{
+                                             "bf16_large", {2100, 1, 3, 100, 64, JL_BF16, 0}, false, false}),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 TEST(VectorQuantizeStages, EveryStageLowersTheError) {
     const jl_vector_quantize s = {200, 1, 6, 16, 4, JL_F32, 0};
@@ -82,8 +82,8 @@ TEST(VectorQuantizeStages, WhatOverflowsIsRefusedOrMarked) {
     const jl_vector_quantize s = {20, 2, 2, 1, 3, JL_F32, 0};
     const Matrix x = random_floats(120, -1.0f, 1.0f);
     Matrix far = x, codebook = random_floats(12, -1.0f, 1.0f, 2);
-    codebook[6] = -3e38f;      // head 1, stage 0
-    far[7 * 6 + 3] = 3e38f;    // its residual overflows
+    codebook[6] = -3e38f;    // head 1, stage 0
+    far[7 * 6 + 3] = 3e38f;  // its residual overflows
     far[13 * 6 + 3] = 2.9e38f;
     const auto run = [&](const Matrix& rows, std::vector<int32_t>* codes, Matrix* q, uint32_t* invalid) {
         Floats x_array(rows), codebook_array(codebook);
@@ -105,8 +105,7 @@ TEST(VectorQuantizeStages, WhatOverflowsIsRefusedOrMarked) {
     if (std::string(kernels().name).rfind("cpu", 0) == 0) {
         EXPECT_BAD_ARGUMENT(run(far, &codes, &q, &invalid), "a residual of row 7 of x is not finite");
         codebook[6 + 3 + 1] = INFINITY;
-        EXPECT_BAD_ARGUMENT(run(x, &codes, &q, &invalid),
-                            "codebook[0] is not finite, in head 1 and stage 1");
+        EXPECT_BAD_ARGUMENT(run(x, &codes, &q, &invalid), "codebook[0] is not finite, in head 1 and stage 1");
     } else {
         ASSERT_OK(run(far, &codes, &q, &invalid));
         EXPECT_EQ(invalid, 3u);
@@ -209,7 +208,9 @@ TEST_P(VectorQuantizeGradientTest, EqualsTheFormulasAndDifferences) {
         return sum * scale / 2.0;
     };
     const auto numeric_x = numeric_gradient(
-        [&](const std::vector<double>& v) { return beta * of_commitment * loss(v, doubles(codebook), false); },
+        [&](const std::vector<double>& v) {
+            return beta * of_commitment * loss(v, doubles(codebook), false);
+        },
         doubles(x));
     const auto numeric_e = numeric_gradient(
         [&](const std::vector<double>& e) { return of_codebook * loss(doubles(x), e, true); },
@@ -218,17 +219,16 @@ TEST_P(VectorQuantizeGradientTest, EqualsTheFormulasAndDifferences) {
     EXPECT_CLOSE(b.d_codebook, numeric_e, 1e-4, 1e-6);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Cases, VectorQuantizeGradientTest,
-    testing::Values(GradientCase{"heads", {20, 3, 1, 5, 7, JL_F32, 0}},
-                    GradientCase{"stages", {20, 1, 8, 5, 6, JL_F32, 0}},
-                    GradientCase{"both", {20, 2, 3, 5, 5, JL_F32, 0}},
-                    GradientCase{"bf16", {20, 2, 2, 5, 5, JL_BF16, 0}},
-                    GradientCase{"rotated", {20, 1, 1, 5, 9, JL_F32, 1}},
-                    GradientCase{"rotated_long", {5, 1, 1, 3, 131, JL_F32, 1}},
-                    GradientCase{"rotated_both", {20, 2, 3, 5, 5, JL_F32, 1}},
-                    GradientCase{"rotated_bf16", {20, 2, 2, 5, 5, JL_BF16, 1}}),
-    [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(Cases, VectorQuantizeGradientTest,
+                         testing::Values(GradientCase{"heads", {20, 3, 1, 5, 7, JL_F32, 0}},
+                                         GradientCase{"stages", {20, 1, 8, 5, 6, JL_F32, 0}},
+                                         GradientCase{"both", {20, 2, 3, 5, 5, JL_F32, 0}},
+                                         GradientCase{"bf16", {20, 2, 2, 5, 5, JL_BF16, 0}},
+                                         GradientCase{"rotated", {20, 1, 1, 5, 9, JL_F32, 1}},
+                                         GradientCase{"rotated_long", {5, 1, 1, 3, 131, JL_F32, 1}},
+                                         GradientCase{"rotated_both", {20, 2, 3, 5, 5, JL_F32, 1}},
+                                         GradientCase{"rotated_bf16", {20, 2, 2, 5, 5, JL_BF16, 1}}),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 TEST(VectorQuantizeStages, StraightThroughIsToTheBit) {
     for (const int32_t type : {JL_F32, JL_BF16}) {
@@ -254,8 +254,7 @@ TEST(VectorQuantizeStages, RotationKeepsLengthsAndAngles) {
     Forward f;
     ASSERT_NO_FATAL_FAILURE(forward(s, x, codebook, nullptr, 1.0f, 0, &f));
     Backward b;
-    ASSERT_NO_FATAL_FAILURE(
-        backward(s, x, codebook, f.codes, f.valid, nullptr, &d_q, nullptr, nullptr, &b));
+    ASSERT_NO_FATAL_FAILURE(backward(s, x, codebook, f.codes, f.valid, nullptr, &d_q, nullptr, nullptr, &b));
     for (size_t n = 0; n < 64; ++n) {
         double xx = 0, qq = 0, dd = 0, tt = 0, xt = 0, qd = 0;
         for (size_t i = n * 6; i < n * 6 + 6; ++i) {

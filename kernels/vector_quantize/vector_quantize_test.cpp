@@ -219,6 +219,11 @@ TEST(VectorQuantize, BadArgumentsAreNamed) {
     EXPECT_BAD_ARGUMENT(run(plain(4, 2, 2), x.data(), {w.get().data, 8}), "8 bytes");
     EXPECT_BAD_ARGUMENT(kernels().vector_quantize_usage(1, 0, codes.data(), codes.data(), x.data(), stream()),
                         "got 1 and 0");
+    EXPECT_BAD_ARGUMENT(run({4, 0, 1, 2, 2, JL_F32, 0}, x.data(), w.get()), "got 0 and 1");
+    EXPECT_BAD_ARGUMENT(run({4, 1, 1025, 2, 2, JL_F32, 0}, x.data(), w.get()), "got 1 and 1025");
+    EXPECT_BAD_ARGUMENT(run({4, 1024, 1024, 2, 1 << 20, JL_F32, 0}, x.data(), w.get()), "2^38");
+    EXPECT_BAD_ARGUMENT(run({4, 1, 1, 2, 2, 2, 0}, x.data(), w.get()), "got 2");
+    EXPECT_BAD_ARGUMENT(run({4, 1, 1, 2, 2, JL_F32, 3}, x.data(), w.get()), "got 3");
     const jl_vector_quantize s = plain(4, 2, 2);
     EXPECT_BAD_ARGUMENT(
         kernels().vector_quantize_backward(&s, x.data(), x.data(), codes.data(), nullptr, nullptr, nullptr,
@@ -233,6 +238,12 @@ TEST(VectorQuantize, BadArgumentsAreNamed) {
         kernels().vector_quantize_backward(&s, x.data(), x.data(), wrong.data(), valid.data(), nullptr,
                                            nullptr, nullptr, nullptr, nullptr, nullptr, w.get(), stream()),
         "codes[2] is 2, but the codebook has 2 entries");
+    const jl_vector_quantize two = {2, 1, 2, 2, 2, JL_F32, 0};
+    Integers mixed(std::vector<int32_t>{0, 1, 1, -1});
+    EXPECT_BAD_ARGUMENT(
+        kernels().vector_quantize_backward(&two, x.data(), x.data(), mixed.data(), valid.data(), nullptr,
+                                           nullptr, nullptr, nullptr, nullptr, nullptr, w.get(), stream()),
+        "codes[3] is -1, but only all codes of a row can be -1");
 }
 
 }  // namespace
