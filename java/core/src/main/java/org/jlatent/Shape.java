@@ -76,6 +76,18 @@ public final class Shape {
         return rank() == 0 || get(-1) == 0 ? 1 : elements() / get(-1);
     }
 
+    /** The shape with one more extent, at the end. */
+    Shape withLast(long extent) {
+        long[] more = Arrays.copyOf(extents, extents.length + 1);
+        more[extents.length] = extent;
+        return of(more);
+    }
+
+    /** The shape without its last extent. */
+    Shape withoutLast() {
+        return of(Arrays.copyOf(extents, extents.length - 1));
+    }
+
     /** The extents, as a copy. */
     public long[] toArray() {
         return extents.clone();
