@@ -77,14 +77,21 @@ public final class Shape {
     }
 
     /** The shape with one more extent, at the end. */
-    Shape withLast(long extent) {
+    public Shape withLast(long extent) {
         long[] more = Arrays.copyOf(extents, extents.length + 1);
         more[extents.length] = extent;
         return of(more);
     }
 
-    /** The shape without its last extent. */
-    Shape withoutLast() {
+    /**
+     * The shape without its last extent.
+     *
+     * @throws ShapeException if there is none
+     */
+    public Shape withoutLast() {
+        if (rank() == 0) {
+            throw new ShapeException("a scalar's shape has no last extent");
+        }
         return of(Arrays.copyOf(extents, extents.length - 1));
     }
 
