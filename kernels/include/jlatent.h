@@ -173,7 +173,7 @@ typedef struct {
 typedef struct {
     uint32_t abi_version;
     uint32_t struct_size;
-    const char* name;                /* "cpu-avx512", "cpu-avx2", "cpu-baseline", "emulated", "cuda" */
+    const char* name; /* "cpu-amx", "cpu-avx512", "cpu-avx2", "cpu-baseline", "emulated", "cuda" */
     const char* (*last_error)(void); /* text for this thread's last status that was not JL_OK */
 
     /* random.h */

@@ -52,8 +52,9 @@
 //                 row, or code, with JL_BAD_ARGUMENT, which names one; the outputs are then without meaning. CUDA
 //                 cannot know without waiting: such a row has codes -1 in all heads and stages, q and row_errors NaN, and
 //                 *invalid (or null) grows by one for each; with a bad code in any book every row is so.
-// exact           A pass in f32 with a rigorous bound of its error settles most rows; fp64 with its own bound decides
-//                 the others, and integers what fp64 leaves open: nearest.h. So all tables give the same codes.
+// exact           A pass in f32 with a rigorous bound of its error settles most rows (before it one in bf16, on processors
+//                 with AMX: nearest_amx.h); fp64 with its own bound decides the others, and integers what fp64 leaves
+//                 open: nearest.h. So all tables give the same codes.
 // deterministic   yes: sums in a fixed order (code_sums.h)
 // workspace       vector_quantize_workspace(shape) bytes for each launcher; O(rows + heads stages codes dims)
 // work            forward 2 rows heads stages codes dims FLOP
