@@ -20,13 +20,15 @@ public abstract class Quantizer extends Module {
     /** Values that a code can take: 0 to {@code codes() - 1}. */
     public abstract long codes();
 
-    /** The axes of one vector's codes: none for one code, {@code [stages]}, {@code [heads, stages]}. */
+    /**
+     * The axes of one vector's codes: none for one code, {@code [stages]}, {@code [heads, stages]}.
+     */
     public abstract Shape books();
 
     /**
      * Quantizes. On a tape that {@linkplain Tape#recording records}, which is training, a codebook
-     * that learns by averages does so when backward has passed here, and what {@link #health} counts
-     * grows.
+     * that learns by averages does so when backward has passed here, and what {@link #health}
+     * counts grows.
      *
      * @param x {@code [..., dims]}
      */
@@ -42,7 +44,10 @@ public abstract class Quantizer extends Module {
      */
     public abstract Tensor decode(Scope scope, Tensor codes);
 
-    /** How well the codes have been used since the last call of {@link #clearHealth}. Waits for the device. */
+    /**
+     * How well the codes have been used since the last call of {@link #clearHealth}. Waits for the
+     * device.
+     */
     public abstract CodebookHealth health();
 
     /** Begins to count anew. */
@@ -53,8 +58,8 @@ public abstract class Quantizer extends Module {
      *
      * @param q shape of x: what stands for x, with a gradient that reaches x
      * @param codes i32, x's shape without its last axis, then {@link #books}
-     * @param loss {@code [1]}, recorded: what trains encoder and codebook beside the decoder's loss;
-     *     null for a quantizer that has none
+     * @param loss {@code [1]}, recorded: what trains encoder and codebook beside the decoder's
+     *     loss; null for a quantizer that has none
      * @param perplexity {@code [1]}: of this batch's codes, the mean over books; null in inference
      */
     public record Quantized(Tensor q, Tensor codes, Tensor loss, Tensor perplexity) {}
