@@ -22,6 +22,14 @@ import org.jlatent.internal.VectorQuantizeKernels.VectorQuantizeShape;
 public final class VectorQuantizeOps {
     private VectorQuantizeOps() {}
 
+    /** What the gradient for x is made of, which rounding to a codebook's entry has none for. */
+    public enum Estimator {
+        /** That of q, unchanged. */
+        STRAIGHT_THROUGH,
+        /** That of q, turned and scaled as x would have to be to become q [Fifty et al. 2024]. */
+        ROTATION
+    }
+
     /**
      * What {@link #forward} makes of x.
      *

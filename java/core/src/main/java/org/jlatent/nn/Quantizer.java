@@ -45,6 +45,16 @@ public abstract class Quantizer extends Module {
     public abstract Tensor decode(Scope scope, Tensor codes);
 
     /**
+     * Starts a codebook from vectors such as those it is going to quantize, which spares it entries
+     * that nothing is ever near to; does nothing for a quantizer without a codebook.
+     *
+     * @param scope for what is computed on the way
+     * @param vectors {@code [..., dims]}, best many more than codes
+     * @param seed the same seed and vectors give the same codebook
+     */
+    public void initialize(Scope scope, Tensor vectors, long seed) {}
+
+    /**
      * How well the codes have been used since the last call of {@link #clearHealth}. Waits for the
      * device.
      */
