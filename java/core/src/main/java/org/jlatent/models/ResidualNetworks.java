@@ -21,12 +21,12 @@ import org.jlatent.nn.Sequential;
 final class ResidualNetworks {
     private final Init init;
     private final VqVaeConfig config;
-    private final int height; // of the kernels is at most this
+    private final int tallest; // kernel
 
     ResidualNetworks(Init init, ImageShape image, VqVaeConfig config) {
         this.init = init;
         this.config = config;
-        this.height = image.height() == 1 ? 1 : Integer.MAX_VALUE;
+        tallest = image.height() == 1 ? 1 : 4;
     }
 
     /** {@code [batch, height, width, in]} to {@code [batch, smaller, smaller, out]}. */
@@ -35,14 +35,7 @@ final class ResidualNetworks {
         int width = in;
         for (int level = 1; level <= config.levels(); level++) {
             layers.add(
-                    new Conv2d(
-                            init,
-                            width,
-                            width(level),
-                            Math.min(4, height),
-                            4,
-                            halved(),
-                            Activation.RELU));
+                    new Conv2d(init, width, width(level), tallest, 4, halved(), Activation.RELU));
             width = width(level);
         }
         layers.add(same(width, config.hidden()));
@@ -61,7 +54,7 @@ final class ResidualNetworks {
     /** {@code [batch, smaller, smaller, in]} to {@code [batch, height, width, out]}. */
     Sequential decoder(int in, int out) {
         List<Layer> layers = new ArrayList<>();
-        layers.add(same(in, config.levels() == 0 && config.blocks() == 0 ? out : config.hidden()));
+        layers.add(same(in, config.hidden()));
         addBlocks(layers);
         int width = config.hidden();
         for (int level = config.levels(); level >= 1; level--) {
@@ -71,7 +64,7 @@ final class ResidualNetworks {
                             init,
                             width,
                             next,
-                            Math.min(4, height),
+                            tallest,
                             4,
                             halved(),
                             0,
@@ -88,14 +81,14 @@ final class ResidualNetworks {
     }
 
     private ConvOps.Options halved() {
-        return height == 1
+        return tallest == 1
                 ? ConvOps.Options.plain().withStride(1, 2).withPadding(0, 1)
                 : ConvOps.Options.plain().withStride(2, 2).withPadding(1, 1);
     }
 
     /** A 3x3 convolution. */
     private Layer same(int in, int out) {
-        int kernel = Math.min(3, height);
+        int kernel = Math.min(3, tallest);
         return new Conv2d(
                 init,
                 in,
@@ -107,10 +100,10 @@ final class ResidualNetworks {
     }
 
     private void addBlocks(List<Layer> layers) {
-        for (int i = 0; i < config.blocks(); i++) {
+        for (int i = 0; i < config.residualBlocks(); i++) {
             layers.add(
                     new ResidualBlock(
-                            init, config.hidden(), config.residualHidden(), Math.min(3, height)));
+                            init, config.hidden(), config.residualHidden(), Math.min(3, tallest)));
         }
         layers.add(new Elementwise(Activation.RELU));
     }

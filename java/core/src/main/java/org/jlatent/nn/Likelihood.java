@@ -33,9 +33,9 @@ public interface Likelihood {
     default void check(float[] x) {}
 
     /**
-     * What losses are divided by where they are weighed against something else, such as a codebook's
-     * loss: 1 for nats, the data's variance for squared errors, its root for absolute ones. So
-     * their share does not depend on the data's scale.
+     * What losses are divided by where they are weighed against something else, such as a
+     * codebook's loss: 1 for nats, the data's variance for squared errors, its root for absolute
+     * ones. So their share does not depend on the data's scale.
      *
      * @param variance of the data, positive
      */

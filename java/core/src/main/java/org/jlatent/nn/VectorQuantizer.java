@@ -61,6 +61,11 @@ public final class VectorQuantizer extends Quantizer {
         this.seen = buffer("seen", init.scope().ofInts(Shape.of(config.codes()), zeros()));
     }
 
+    /** What the quantizer was made from. */
+    public VectorQuantizerConfig config() {
+        return config;
+    }
+
     private Averages averages(Scope scope) {
         Averages a =
                 Averages.of(scope, config.codes(), config.dims(), config.decay(), config.epsilon());
