@@ -136,8 +136,13 @@ public final class VqVae extends LatentModel {
         return encoder.forward(tape, Functions.reshape(tape, x, images));
     }
 
+    /** What becomes of images, with codes of {@link #codesShape} each. */
+    Quantized quantize(Tape tape, Tensor x, ImageShape of) {
+        return quantizer.forward(tape, vectors(tape, x, of));
+    }
+
     /** The parameters of p(x|codes), {@code [batch, parametersPerValue values]}. */
-    private Tensor decodeVectors(Tape tape, Tensor vectors) {
+    Tensor decodeVectors(Tape tape, Tensor vectors) {
         return Networks.planes(
                 tape, decoder.forward(tape, vectors), likelihood().parametersPerValue());
     }
@@ -151,8 +156,7 @@ public final class VqVae extends LatentModel {
      * @throws IllegalArgumentException unless the model takes such images
      */
     public Tensor encode(Scope scope, Tensor x, ImageShape of) {
-        Tape tape = Tape.inference(scope);
-        return quantizer.forward(tape, vectors(tape, x, of)).codes();
+        return quantize(Tape.inference(scope), x, of).codes();
     }
 
     /**
@@ -202,8 +206,7 @@ public final class VqVae extends LatentModel {
 
     @Override
     public Tensor code(Scope scope, Tensor x) {
-        Tape tape = Tape.inference(scope);
-        Tensor q = quantizer.forward(tape, vectors(tape, x, image())).q();
+        Tensor q = quantize(Tape.inference(scope), x, image()).q();
         return q.reshape(Shape.of(x.shape().get(0), latent()));
     }
 
@@ -219,7 +222,7 @@ public final class VqVae extends LatentModel {
     @Override
     public Objective objective(Tape tape, Tensor x) {
         Scope scope = tape.scope();
-        Quantized z = quantizer.forward(tape, vectors(tape, x, image()));
+        Quantized z = quantize(tape, x, image());
         Tensor scale = Ops.scale(scope, errorScale, scope.scalar(1.0f / image().values()));
         Tensor weight = Ops.scale(scope, scale, scope.scalar(1.0f / x.shape().get(0)));
         Likelihood.Loss reconstruction =

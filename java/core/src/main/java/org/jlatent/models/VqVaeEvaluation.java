@@ -5,6 +5,7 @@ import org.jlatent.Shape;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
 import org.jlatent.data.ImageSet;
+import org.jlatent.nn.Quantizer.Quantized;
 
 /**
  * How well a {@link VqVae} gives images back, and how well its codes are used. Means over values;
@@ -42,10 +43,10 @@ public record VqVaeEvaluation(
                 scope.clear();
                 int count = Math.min(batchSize, images.size() - first);
                 Tensor x = LatentModel.batch(scope, images, first, count);
-                Tensor codes = model.encode(scope, x, images.shape());
-                histograms.add(codes.toIntArray());
                 Tape tape = Tape.inference(scope);
-                Tensor parameters = model.decode(tape, model.code(scope, x));
+                Quantized z = model.quantize(tape, x, images.shape());
+                histograms.add(z.codes().toIntArray());
+                Tensor parameters = model.decodeVectors(tape, z.q());
                 for (float row :
                         model.likelihood().loss(tape, parameters, x, null).rows().toFloatArray()) {
                     loss += row;
@@ -61,7 +62,7 @@ public record VqVaeEvaluation(
                 loss / errors.values(),
                 histograms.perplexity(),
                 histograms.usage(),
-                model.codesShape(images.shape()).elements()
+                (double) model.codesShape(images.shape()).elements()
                         * (Math.log(model.quantizer().codes()) / Math.log(2))
                         / images.dimensions());
     }
@@ -91,7 +92,8 @@ public record VqVaeEvaluation(
                 }
                 double entropy = 0;
                 for (long count : book) {
-                    entropy -= count == 0 ? 0 : count / total * Math.log(count / total);
+                    double p = count / total;
+                    entropy -= count == 0 ? 0 : p * Math.log(p);
                 }
                 mean += Math.exp(entropy) / counts.length;
             }
