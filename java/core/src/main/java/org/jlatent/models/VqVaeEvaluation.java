@@ -1,5 +1,6 @@
 package org.jlatent.models;
 
+import java.util.stream.LongStream;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tape;
@@ -86,13 +87,10 @@ public record VqVaeEvaluation(
         double perplexity() {
             double mean = 0;
             for (long[] book : counts) {
-                double total = 0;
-                for (long count : book) {
-                    total += count;
-                }
+                long total = LongStream.of(book).sum();
                 double entropy = 0;
                 for (long count : book) {
-                    double p = count / total;
+                    double p = (double) count / total;
                     entropy -= count == 0 ? 0 : p * Math.log(p);
                 }
                 mean += Math.exp(entropy) / counts.length;

@@ -7,6 +7,7 @@ import org.jlatent.Ops;
 import org.jlatent.Random;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
+import org.jlatent.ShapeException;
 import org.jlatent.ShapeOps;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
@@ -57,22 +58,17 @@ public final class VectorQuantizer extends Quantizer {
         boolean byGradient = config.learning() == Learning.GRADIENT;
         this.codebook = byGradient ? parameter("codebook", start) : buffer("codebook", start);
         this.beta = init.scope().scalar(config.beta());
-        this.averages = byGradient ? null : averages(init.scope());
+        this.averages = byGradient ? null : freshAverages(init.scope());
+        if (averages != null) {
+            buffer("averages.state", averages.state());
+            buffer("averages.counts", averages.counts());
+            buffer("averages.sums", averages.sums());
+        }
         this.seen = buffer("seen", init.scope().ofInts(Shape.of(config.codes()), zeros()));
     }
 
-    /** What the quantizer was made from. */
-    public VectorQuantizerConfig config() {
-        return config;
-    }
-
-    private Averages averages(Scope scope) {
-        Averages a =
-                Averages.of(scope, config.codes(), config.dims(), config.decay(), config.epsilon());
-        buffer("averages.state", a.state());
-        buffer("averages.counts", a.counts());
-        buffer("averages.sums", a.sums());
-        return a;
+    private Averages freshAverages(Scope scope) {
+        return Averages.of(scope, config.codes(), config.dims(), config.decay(), config.epsilon());
     }
 
     private int[] zeros() {
@@ -87,6 +83,11 @@ public final class VectorQuantizer extends Quantizer {
     @Override
     public long codes() {
         return config.codes();
+    }
+
+    /** What the quantizer was made from. */
+    public VectorQuantizerConfig config() {
+        return config;
     }
 
     @Override
@@ -138,6 +139,27 @@ public final class VectorQuantizer extends Quantizer {
 
     private void learn(Scope scope, Tensor x, Result r) {
         VectorQuantizeOps.average(scope, x, r.codes(), averages, codebook);
+    }
+
+    /**
+     * Centers by k-means++ and Lloyd's algorithm; the vectors then count as the first batch that
+     * the averages take in, so that no entry is without a count. With fewer distinct vectors than
+     * codes some entries are alike.
+     *
+     * @throws ShapeException if there is no vector
+     */
+    @Override
+    public void initialize(Scope scope, Tensor vectors, long seed) {
+        Tensor rows = vectors.reshape(Shape.of(vectors.shape().rows(), config.dims()));
+        codebook.copyFrom(KMeans.centers(scope, rows, config.codes(), seed).toFloatArray());
+        if (averages != null) {
+            Averages fresh = freshAverages(scope);
+            averages.state().copyFrom(fresh.state().toIntArray());
+            averages.counts().copyFrom(fresh.counts().toFloatArray());
+            averages.sums().copyFrom(fresh.sums().toFloatArray());
+            learn(scope, rows, VectorQuantizeOps.forward(scope, rows, codebook, null, beta, null));
+        }
+        clearHealth();
     }
 
     /**

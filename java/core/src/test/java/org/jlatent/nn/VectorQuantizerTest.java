@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.jlatent.Device;
 import org.jlatent.GradientCheck;
+import org.jlatent.Ops;
 import org.jlatent.Random;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
@@ -229,6 +230,44 @@ final class VectorQuantizerTest {
         assertEquals(1, quantizer.health().dead());
         quantizer.clearHealth();
         assertEquals(new CodebookHealth(5, 0, 0, 0), quantizer.health());
+    }
+
+    /** Points about {@code count} places on a circle of radius 10. */
+    private Tensor circle(int count, int rows) {
+        float[] values = new float[2 * rows];
+        for (int i = 0; i < rows; i++) {
+            double angle = 2 * Math.PI * (i % count) / count;
+            values[2 * i] = (float) (10 * Math.cos(angle) + 0.1 * numbers.nextGaussian());
+            values[2 * i + 1] = (float) (10 * Math.sin(angle) + 0.1 * numbers.nextGaussian());
+        }
+        return scope.of(Shape.of(rows, 2), values);
+    }
+
+    @Test
+    void initializedEntriesAreTheClustersAndStayWhileTheyLearn() {
+        VectorQuantizer quantizer = quantizer(SMALL.withCodes(12));
+        quantizer.initialize(scope, circle(12, 240), 1);
+        assertEquals(0, quantizer.health().usage());
+        for (int step = 0; step < 5; step++) {
+            assertEquals(
+                    12,
+                    quantizer.forward(new Tape(scope), circle(12, 240)).perplexity().item(),
+                    1e-3);
+        }
+        // Averages take the vectors it was initialized with as their first batch.
+        float sum = Ops.sum(scope, quantizer.buffers().get("averages.counts")).item();
+        assertEquals(240 * (1 - Math.pow(0.99, 6)), sum, 1e-3);
+    }
+
+    @Test
+    void initializingForgetsWhatWasLearnt() {
+        Tensor vectors = circle(4, 40);
+        VectorQuantizer used = quantizer(SMALL);
+        step(used, normals(30, 2));
+        used.initialize(scope, vectors, 1);
+        VectorQuantizer fresh = quantizer(SMALL);
+        fresh.initialize(scope, vectors, 1);
+        assertSame(fresh, used);
     }
 
     @Test
