@@ -204,6 +204,43 @@ public final class VqVae extends LatentModel {
         return likelihood().mean(parameters.toFloatArray(), shape.values());
     }
 
+    /**
+     * {@link #decode(Scope, Tensor)} of any number of images.
+     *
+     * @param codes as {@link #encode(ImageSet, int)} gives them
+     * @param of height, width and channels of the images
+     * @throws IllegalArgumentException unless the model takes such images, and there are codes for
+     *     a whole number of them
+     */
+    public float[] decode(int[] codes, ImageShape of, int batchSize) {
+        Networks.require(batchSize >= 1, "batchSize must be at least 1", batchSize);
+        int length = Math.toIntExact(codesShape(of).elements());
+        Networks.require(
+                codes.length % length == 0,
+                "images of " + of + " have " + length + " codes each",
+                codes.length);
+        int count = codes.length / length;
+        float[] images = new float[Math.multiplyExact(count, of.values())];
+        try (Scope scope = new Scope(device())) {
+            for (int first = 0; first < count; first += batchSize) {
+                scope.clear();
+                int last = Math.min(first + batchSize, count);
+                int[] some = Arrays.copyOfRange(codes, first * length, last * length);
+                float[] decoded = decode(scope, scope.ofInts(batchOf(of, last - first), some));
+                System.arraycopy(decoded, 0, images, first * of.values(), decoded.length);
+            }
+        }
+        return images;
+    }
+
+    private Shape batchOf(ImageShape of, int count) {
+        long[] codes = codesShape(of).toArray();
+        long[] all = new long[codes.length + 1];
+        all[0] = count;
+        System.arraycopy(codes, 0, all, 1, codes.length);
+        return Shape.of(all);
+    }
+
     @Override
     public Tensor code(Scope scope, Tensor x) {
         Tensor q = quantize(Tape.inference(scope), x, image()).q();

@@ -57,15 +57,15 @@ public record VqVaeEvaluation(
                         model.likelihood().mean(parameters.toFloatArray(), images.dimensions()));
             }
         }
+        double codes = model.codesShape(images.shape()).elements();
+        double bits = Math.log((double) model.quantizer().codes()) / Math.log(2);
         return new VqVaeEvaluation(
                 errors.squared() / errors.values(),
                 errors.normalized(),
                 loss / errors.values(),
                 histograms.perplexity(),
                 histograms.usage(),
-                (double) model.codesShape(images.shape()).elements()
-                        * (Math.log(model.quantizer().codes()) / Math.log(2))
-                        / images.dimensions());
+                codes * bits / images.dimensions());
     }
 
     /** How often each code of each book occurred. */
