@@ -74,6 +74,7 @@ const jl_kernels* table() {
         JL_ENTRY(lookup_free_quantize_decode),
         JL_ENTRY(l2_normalize_forward),
         JL_ENTRY(l2_normalize_backward),
+        JL_ENTRY(vector_quantize_histogram),
     };
     return &kernels;
 }

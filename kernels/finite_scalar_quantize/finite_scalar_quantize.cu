@@ -11,11 +11,10 @@ __global__ void forward_kernel(int64_t rows, int dims, ScalarLevelsOfRow row, co
     each_value(rows, dims, [&](int64_t n, int64_t i, bool live) {
         const float value = live ? x[i] : 0.0f;
         const bool finite = is_finite(value);
-        const int32_t level = round_to_level(finite ? value : 0.0f, l.half, l.shift, l.offset);
-        const int32_t code = row_code(finite ? (level + l.width) * l.basis : -1, dims);
+        const float level = round_to_level(finite ? value : 0.0f, l.half, l.shift, l.offset);
+        const int32_t code = row_code(finite ? (static_cast<int32_t>(level) + l.width) * l.basis : -1, dims);
         if (!live) return;
-        q[i] =
-            code < 0 ? float_of_bits(0x7fc00000u) : static_cast<float>(level) / static_cast<float>(l.width);
+        q[i] = code < 0 ? float_of_bits(0x7fc00000u) : level / static_cast<float>(l.width);
         if (own_column(dims) == 0) codes[n] = code;
     });
 }

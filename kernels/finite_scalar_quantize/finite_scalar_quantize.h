@@ -51,9 +51,9 @@ inline ScalarLevelsOfRow levels_of(const jl_finite_scalar_quantize& s) {
     return row;
 }
 
-// round(f_d(x)) for finite x.
-JL_HOST_DEVICE int32_t round_to_level(float x, float half, float shift, float offset) {
-    return static_cast<int32_t>(rintf(polynomial_tanh(x + shift) * half - offset));
+// round(f_d(x)) for finite x. Adding 0 makes -0 a 0.
+JL_HOST_DEVICE float round_to_level(float x, float half, float shift, float offset) {
+    return rintf(polynomial_tanh(x + shift) * half - offset) + 0.0f;
 }
 
 // f_d'(x) / w = h / w (1 - tanh^2) by 4 e / (1 + e)^2, e = e^(-2 |x + s|): no digits are lost where tanh is near 1.

@@ -27,9 +27,9 @@ struct Strip {
 #pragma omp simd reduction(| : wrong)
         for (int64_t i = 0; i < count; ++i) {
             const bool finite = is_finite(x[i]);
-            const int32_t level = round_to_level(finite ? x[i] : 0.0f, half[i], shift[i], offset[i]);
-            q[i] = static_cast<float>(level) / width[i];
-            parts[i] = (level - low[i]) * basis[i];
+            const float level = round_to_level(finite ? x[i] : 0.0f, half[i], shift[i], offset[i]);
+            q[i] = level / width[i];
+            parts[i] = (static_cast<int32_t>(level) - low[i]) * basis[i];
             wrong |= finite ? 0 : 1;
         }
         return wrong == 0;

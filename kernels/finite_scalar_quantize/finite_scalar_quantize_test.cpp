@@ -24,6 +24,13 @@ double bounded(double x, int32_t levels) {
     return std::tanh(x + std::tan(offset / half)) * half - offset;
 }
 
+// Unlike floats, 0 and -0 differ.
+std::vector<uint32_t> bits(const std::vector<float>& values) {
+    std::vector<uint32_t> words(values.size());
+    std::transform(values.begin(), values.end(), words.begin(), exact::bits_of_float);
+    return words;
+}
+
 struct Outputs {
     std::vector<int32_t> codes;
     std::vector<float> q;
@@ -55,9 +62,9 @@ Outputs exact_forward(const Shape& s, const std::vector<float>& x) {
     const size_t dims = static_cast<size_t>(s.dims);
     for (size_t i = 0; i < x.size(); ++i) {
         const auto& l = row.of[i % dims];
-        const int32_t level = exact::round_to_level(x[i], l.half, l.shift, l.offset);
-        out.q[i] = static_cast<float>(level) / static_cast<float>(l.width);
-        out.codes[i / dims] += (level + l.width) * l.basis;
+        const float level = exact::round_to_level(x[i], l.half, l.shift, l.offset);
+        out.q[i] = level / static_cast<float>(l.width);
+        out.codes[i / dims] += (static_cast<int32_t>(level) + l.width) * l.basis;
     }
     return out;
 }
@@ -98,10 +105,10 @@ TEST_P(FiniteScalarQuantizeTest, ForwardIsThePapersAndDecodeTurnsItBack) {
     if (*std::max_element(c.levels.begin(), c.levels.end()) < 100) {
         EXPECT_LE(close, count / 1000 + 1) << "too many were let off as ties";
     }
-    EXPECT_EQ(decode(s, out.codes), out.q);
+    EXPECT_EQ(bits(decode(s, out.codes)), bits(out.q));
     const Outputs expected = exact_forward(s, x);
     EXPECT_EQ(out.codes, expected.codes);
-    EXPECT_EQ(out.q, expected.q);
+    EXPECT_EQ(bits(out.q), bits(expected.q));
 }
 
 TEST_P(FiniteScalarQuantizeTest, BackwardIsTheBoundsSlope) {
@@ -153,7 +160,7 @@ TEST(FiniteScalarQuantize, CodesAreTheSameBitsRightAtTheBoundaries) {
         const Shape s = shape_of(static_cast<int64_t>(x.size()), {levels});
         const Outputs out = forward(s, x), expected = exact_forward(s, x);
         EXPECT_EQ(out.codes, expected.codes) << levels;
-        EXPECT_EQ(out.q, expected.q) << levels;
+        EXPECT_EQ(bits(out.q), bits(expected.q)) << levels;
         const auto [low, high] = std::minmax_element(out.codes.begin(), out.codes.end());
         EXPECT_EQ(*low, 0) << levels;
         EXPECT_EQ(*high, levels - 1) << levels;
@@ -166,7 +173,7 @@ TEST(FiniteScalarQuantize, CodesAreTheSameBitsEverywhere) {
         const auto x = random_floats(80000, -range, range, 7);
         const Outputs out = forward(s, x), expected = exact_forward(s, x);
         EXPECT_EQ(out.codes, expected.codes);
-        EXPECT_EQ(out.q, expected.q);
+        EXPECT_EQ(bits(out.q), bits(expected.q));
     }
 }
 

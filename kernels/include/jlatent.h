@@ -301,6 +301,10 @@ typedef struct {
                                       jl_stream stream);
     jl_status (*l2_normalize_backward)(const float* x, const float* dy, float* dx, int64_t rows, int64_t dims,
                                        float epsilon, jl_stream stream);
+
+    /* vector_quantize.h */
+    jl_status (*vector_quantize_histogram)(int64_t rows, int64_t books, int64_t codes, const int32_t* given,
+                                           int32_t* histogram, jl_stream stream);
 } jl_kernels;
 
 /* The table, or null when this machine can't run it (why: jl_open_error()). Never unloads, never fails twice

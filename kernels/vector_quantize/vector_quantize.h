@@ -38,6 +38,9 @@
 // Usage: seen[k] += histogram[k] (at most 2^31 - 1); statistics = perplexity of histogram, perplexity of seen, the
 // part of the codes with seen[k] > 0; for every book. Perplexity: exp(-sum p log p); 0 where there are no rows.
 //
+// Histogram, for codes made elsewhere, codes [rows, books]: histogram[b,k] = rows with code k in book b; -1 does not count.
+// The CPU refuses other codes outside [0, K) with JL_BAD_ARGUMENT, which names one; CUDA leaves them out.
+//
 // x, q, d_q, d_x `type` [rows, heads, dims]   codes i32 [rows, heads, stages]   row_mask f32 [rows], or null: all rows
 // count   row_errors [rows]   codebook, sums, d_codebook [heads, stages, codes, dims]   histogram, seen i32 [heads,
 // stages, codes]   counts [heads, stages, codes]   valid, invalid i32 [1]   codebook_loss, commitment,
@@ -109,6 +112,19 @@ inline jl_status check_vector_quantize_usage(int64_t books, int64_t codes, const
     return JL_OK;
 }
 
+inline jl_status check_vector_quantize_histogram(int64_t rows, int64_t books, int64_t codes,
+                                                 const void* given, const void* histogram) {
+    JL_REQUIRE(
+        rows >= 0 && rows < (int64_t{1} << 31) && books >= 0 && codes >= 1 && fits({rows, books}) &&
+            fits({books, codes}),
+        "vector_quantize_histogram: rows must be in [0, 2^31), books at least 0, codes at least 1 and arrays "
+        "at most 2^38 elements, got %lld, %lld and %lld",
+        static_cast<long long>(rows), static_cast<long long>(books), static_cast<long long>(codes));
+    JL_REQUIRE(books == 0 || ((rows == 0 || given != nullptr) && histogram != nullptr),
+               "vector_quantize_histogram: an array is null");
+    return JL_OK;
+}
+
 // 2 weight / (V H D), with row_dims = H D: what gradients of a mean of squares are multiplied with.
 JL_HOST_DEVICE float mean_square_scale(float weight, int32_t valid, int64_t row_dims) {
     return valid == 0 ? 0.0f
@@ -156,5 +172,7 @@ jl_status vector_quantize_ema(const jl_vector_quantize* shape, const void* x, co
                               jl_stream stream);
 jl_status vector_quantize_usage(int64_t books, int64_t codes, const int32_t* histogram, int32_t* seen,
                                 float* statistics, jl_stream stream);
+jl_status vector_quantize_histogram(int64_t rows, int64_t books, int64_t codes, const int32_t* given,
+                                    int32_t* histogram, jl_stream stream);
 
 }  // namespace jlatent::JL_TABLE

@@ -258,6 +258,44 @@ public final class VectorQuantizeOps {
         return statistics;
     }
 
+    /**
+     * How often every code occurs, for codes that another operation made.
+     *
+     * <p>A code out of range: the CPU throws {@link DeviceException} and names it; a GPU leaves it
+     * out.
+     *
+     * @param codes i32, {@code [..., books]}; -1 does not count
+     * @param books the last axes of codes, each with a histogram of its own; may be none
+     * @param codeCount values that a code can take, at least 1
+     * @return i32, {@code [books, codeCount]}
+     */
+    public static Tensor histogram(Scope scope, Tensor codes, Shape books, long codeCount) {
+        String operation = "vector_quantize histogram";
+        integers(operation, "codes", scope, codes);
+        long[] given = codes.shape().toArray();
+        long[] own = books.toArray();
+        int rest = given.length - own.length;
+        if (rest < 0 || !Arrays.equals(own, Arrays.copyOfRange(given, rest, given.length))) {
+            throw new ShapeException(
+                    operation
+                            + ": the codes' last axes must be "
+                            + books
+                            + ", got "
+                            + codes.shape());
+        }
+        long[] extents = Arrays.copyOf(own, own.length + 1);
+        extents[own.length] = codeCount;
+        Tensor histogram = scope.empty(Shape.of(extents), DType.I32);
+        VectorQuantizeKernels.histogram(
+                scope.device().backend(),
+                Shape.of(Arrays.copyOf(given, rest)).elements(),
+                books.elements(),
+                codeCount,
+                codes.address(),
+                histogram.address());
+        return histogram;
+    }
+
     private static VectorQuantizeShape shape(String operation, Tensor x, Tensor codebook) {
         Shape book = codebook.shape();
         if (book.rank() != 2 || book.elements() == 0) {

@@ -41,6 +41,7 @@ final class FuzzedCalls {
         calls.add(Map.entry("tensor", FuzzedCalls::tensor));
         calls.add(Map.entry("tape", FuzzedCalls::tape));
         calls.addAll(FuzzedImageCalls.all());
+        calls.addAll(FuzzedScalarCalls.all());
         return calls;
     }
 

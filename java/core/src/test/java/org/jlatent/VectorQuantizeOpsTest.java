@@ -231,4 +231,22 @@ final class VectorQuantizeOpsTest {
         assertEquals(0.0f, r.codebookLoss().toFloatArray()[0]);
         assertEquals(0, Arrays.stream(r.histogram().toIntArray()).sum());
     }
+
+    @Test
+    void codesMadeElsewhereAreCountedByBook() {
+        Tensor codes = scope.ofInts(Shape.of(3, 2), 0, 2, 0, -1, 1, 2);
+        Tensor one = VectorQuantizeOps.histogram(scope, codes, Shape.of(), 3);
+        assertArrayEquals(new int[] {2, 1, 2}, one.toIntArray());
+        Tensor two = VectorQuantizeOps.histogram(scope, codes, Shape.of(2), 3);
+        assertEquals(Shape.of(2, 3), two.shape());
+        assertArrayEquals(new int[] {2, 1, 0, 0, 0, 2}, two.toIntArray());
+        assertMessage(
+                "last axes must be [3], got [3, 2]",
+                ShapeException.class,
+                () -> VectorQuantizeOps.histogram(scope, codes, Shape.of(3), 3));
+        assertMessage(
+                "codes[1] is 2, but there are 2 codes",
+                DeviceException.class,
+                () -> VectorQuantizeOps.histogram(scope, codes, Shape.of(2), 2));
+    }
 }

@@ -132,6 +132,14 @@ public final class VectorQuantizeKernels {
                 usage0(b.kernels(), codes, histogram, seen, statistics, b.stream()));
     }
 
+    public static void histogram(
+            Backend b, long rows, long books, long codeCount, long codes, long histogram) {
+        check(
+                b,
+                "vector_quantize_histogram",
+                histogram0(b.kernels(), rows, books, codeCount, codes, histogram, b.stream()));
+    }
+
     static {
         NativeLibraries.loadJni();
     }
@@ -195,4 +203,13 @@ public final class VectorQuantizeKernels {
 
     private static native int usage0(
             long table, long codes, long histogram, long seen, long statistics, long stream);
+
+    private static native int histogram0(
+            long table,
+            long rows,
+            long books,
+            long codeCount,
+            long codes,
+            long histogram,
+            long stream);
 }

@@ -8,7 +8,6 @@ import org.jlatent.Random;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.ShapeException;
-import org.jlatent.ShapeOps;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
 import org.jlatent.VectorQuantizeOps;
@@ -39,7 +38,7 @@ public final class VectorQuantizer extends Quantizer {
     private final Tensor codebook;
     private final Tensor beta;
     private final Averages averages; // null: the codebook learns by gradient
-    private final Tensor seen;
+    private final CodeCounts counts;
 
     /**
      * @param random must stay at the same step from a forward to its backward pass
@@ -64,15 +63,12 @@ public final class VectorQuantizer extends Quantizer {
             buffer("averages.counts", averages.counts());
             buffer("averages.sums", averages.sums());
         }
-        this.seen = buffer("seen", init.scope().ofInts(Shape.of(config.codes()), zeros()));
+        this.counts = new CodeCounts(init.scope(), books(), config.codes());
+        buffer("seen", counts.seen());
     }
 
     private Averages freshAverages(Scope scope) {
         return Averages.of(scope, config.codes(), config.dims(), config.decay(), config.epsilon());
-    }
-
-    private int[] zeros() {
-        return new int[config.codes()];
     }
 
     @Override
@@ -114,8 +110,7 @@ public final class VectorQuantizer extends Quantizer {
         if (averages != null && !tape.tracks(x)) {
             learn(scope, x, r);
         }
-        Tensor usage = VectorQuantizeOps.usage(scope, r.histogram(), seen);
-        return new Quantized(r.q(), r.codes(), loss, ShapeOps.slice(scope, usage, 0, 0, 1));
+        return new Quantized(r.q(), r.codes(), loss, counts.add(scope, r.histogram()));
     }
 
     private void backward(Tape tape, Tensor x, Result r, Tensor loss) {
@@ -181,15 +176,11 @@ public final class VectorQuantizer extends Quantizer {
 
     @Override
     public CodebookHealth health() {
-        try (Scope scope = new Scope(codebook.device())) {
-            Tensor none = scope.ofInts(seen.shape(), zeros());
-            float[] usage = VectorQuantizeOps.usage(scope, none, seen).toFloatArray();
-            return new CodebookHealth(config.codes(), usage[1], usage[2], 0);
-        }
+        return counts.health(0);
     }
 
     @Override
     public void clearHealth() {
-        seen.copyFrom(zeros());
+        counts.clear();
     }
 }
