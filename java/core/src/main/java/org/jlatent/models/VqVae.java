@@ -360,7 +360,8 @@ public final class VqVae extends LatentModel {
     @Override
     public Optional<String> epochWarning() {
         CodebookHealth health = quantizer.health();
-        if (health.usage() >= LOW_USAGE) {
+        boolean any = health.perplexity() > 0; // none, and there is nothing to tell
+        if (!any || health.usage() >= LOW_USAGE) {
             return Optional.empty();
         }
         return Optional.of(
