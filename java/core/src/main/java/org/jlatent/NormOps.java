@@ -223,16 +223,28 @@ public final class NormOps {
      */
     public static Tensor l2Normalize(Scope scope, Tensor x) {
         floats("l2Normalize", scope, x);
-        Axis last = Axis.of("l2Normalize", x.shape(), -1);
         Tensor y = scope.empty(x.shape());
+        l2Normalize(x, x.address(), y.address());
+        return y;
+    }
+
+    /** {@link #l2Normalize} of x, written over it. */
+    public static void l2NormalizeInPlace(Tensor x) {
+        if (x.dtype() != DType.F32) {
+            throw new ShapeException("l2NormalizeInPlace takes F32 tensors, got " + x.dtype());
+        }
+        x.use(a -> l2Normalize(x, a, a));
+    }
+
+    private static void l2Normalize(Tensor x, long from, long to) {
+        Axis last = Axis.of("l2Normalize", x.shape(), -1);
         L2NormalizeKernels.forward(
-                scope.device().backend(),
-                x.address(),
-                y.address(),
+                x.device().backend(),
+                from,
+                to,
                 last.outer(),
                 last.extent(),
                 L2_EPSILON);
-        return y;
     }
 
     /**

@@ -170,6 +170,8 @@ final class FunctionsTest {
         Tensor x = scope.of(Shape.of(2, 2), 3, -4, 0, 0);
         Tensor y = Functions.l2Normalize(inference(), x);
         assertArrayEquals(new float[] {0.6f, -0.8f, 0, 0}, y.toFloatArray(), 1e-7f);
+        NormOps.l2NormalizeInPlace(x);
+        assertArrayEquals(y.toFloatArray(), x.toFloatArray());
         fails("no axis -1", () -> Functions.l2Normalize(inference(), scope.zeros(Shape.of())));
         fails("must be [2, 2]", () -> NormOps.l2NormalizeBackward(scope, x, input(2, 3)));
     }
