@@ -239,12 +239,7 @@ public final class NormOps {
     private static void l2Normalize(Tensor x, long from, long to) {
         Axis last = Axis.of("l2Normalize", x.shape(), -1);
         L2NormalizeKernels.forward(
-                x.device().backend(),
-                from,
-                to,
-                last.outer(),
-                last.extent(),
-                L2_EPSILON);
+                x.device().backend(), from, to, last.outer(), last.extent(), L2_EPSILON);
     }
 
     /**

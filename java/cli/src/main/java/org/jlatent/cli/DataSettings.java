@@ -12,8 +12,6 @@ import org.jlatent.data.Datasets;
 
 /** How images are seen, in training and whenever the model is used after it. */
 final class DataSettings {
-    private static final List<String> SWITCH = List.of("off", "on");
-
     private static final Settings.Key<Optional<DataOptions.Size>> CROP =
             size("data.crop", "the centre that is kept of images, such as 140 or 128x96");
     private static final Settings.Key<Optional<DataOptions.Size>> RESIZE =
@@ -31,9 +29,11 @@ final class DataSettings {
                     List.of("none", "threshold", "static", "dynamic"),
                     "zeros and ones of greys: at one half, drawn once, or in every epoch");
     private static final Settings.Key<String> DEQUANTIZE =
-            Settings.choice("data.dequantize", "off", SWITCH, "uniform noise on 8-bit values");
+            Settings.choice(
+                    "data.dequantize", "off", Settings.SWITCH, "uniform noise on 8-bit values");
     private static final Settings.Key<String> FLIP =
-            Settings.choice("data.flip", "off", SWITCH, "mirror half of the training images");
+            Settings.choice(
+                    "data.flip", "off", Settings.SWITCH, "mirror half of the training images");
     private static final Settings.Key<Integer> PAD =
             Settings.integer("data.pad", 0, 0, "most pixels by which training images are shifted");
 

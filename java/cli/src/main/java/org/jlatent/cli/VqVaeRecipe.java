@@ -2,7 +2,6 @@ package org.jlatent.cli;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import org.jlatent.JlatentException;
 import org.jlatent.data.ImageSet;
@@ -14,8 +13,6 @@ import org.jlatent.models.VqVaeEvaluation;
 import org.jlatent.nn.Init;
 import org.jlatent.nn.Likelihood;
 import org.jlatent.nn.Likelihoods;
-import org.jlatent.nn.VectorQuantizerConfig;
-import org.jlatent.nn.VectorQuantizerConfig.Learning;
 
 /** {@code vq-vae}; {@code vq-vae-cifar10} is the same with the settings of the published run. */
 final class VqVaeRecipe implements Recipe {
@@ -28,33 +25,12 @@ final class VqVaeRecipe implements Recipe {
             Settings.integer("residual.blocks", 2, 0, "in encoder and decoder each");
     private static final Settings.Key<Integer> RESIDUAL =
             Settings.integer("residual.hidden", 32, 1, "channels inside a residual block");
-    private static final Settings.Key<Integer> CODES =
-            Settings.integer("codes", 512, 1, "entries of a codebook");
-    private static final Settings.Key<Integer> DIMS =
-            Settings.integer("dims", 64, 1, "of a codebook's vectors");
-    private static final Settings.Key<Float> BETA =
-            Settings.number("beta", "0.25", 0, 1e6, "weight of the commitment loss");
-    private static final Settings.Key<String> LEARNING =
-            Settings.choice(
-                    "learning",
-                    "ema",
-                    List.of("ema", "gradient"),
-                    "of the codebook, by moving averages or as a parameter");
-    private static final Settings.Key<Float> DECAY =
-            Settings.number("decay", "0.99", 0, 0.999999, "of the moving averages");
     private static final Settings.Key<String> INITIALIZE =
             Settings.choice(
                     "initialize",
                     "on",
-                    List.of("off", "on"),
+                    Settings.SWITCH,
                     "start the codebook from training images, by k-means");
-    private static final Settings.Key<Float> REVIVE =
-            Settings.number(
-                    "revive",
-                    "0.05",
-                    0,
-                    0.999,
-                    "codes used less than this part of the mean are dead and start anew; 0: never");
     private static final Settings.Key<String> LIKELIHOOD =
             Settings.choice(
                     "likelihood",
@@ -102,7 +78,7 @@ final class VqVaeRecipe implements Recipe {
                         "0.0003",
                         INITIALIZE.name(),
                         "off",
-                        REVIVE.name(),
+                        QuantizerSettings.REVIVE.name(),
                         "0"));
     }
 
@@ -133,20 +109,10 @@ final class VqVaeRecipe implements Recipe {
 
     @Override
     public List<Settings.Key<?>> modelKeys() {
-        return List.of(
-                LEVELS,
-                HIDDEN,
-                BLOCKS,
-                RESIDUAL,
-                CODES,
-                DIMS,
-                BETA,
-                LEARNING,
-                DECAY,
-                INITIALIZE,
-                REVIVE,
-                LIKELIHOOD,
-                VaeRecipe.SCALE);
+        List<Settings.Key<?>> keys = new ArrayList<>(List.of(LEVELS, HIDDEN, BLOCKS, RESIDUAL));
+        keys.addAll(QuantizerSettings.KEYS);
+        keys.addAll(List.of(INITIALIZE, LIKELIHOOD, VaeRecipe.SCALE));
+        return keys;
     }
 
     @Override
@@ -181,19 +147,9 @@ final class VqVaeRecipe implements Recipe {
                         .withHidden(settings.get(HIDDEN))
                         .withResidual(settings.get(BLOCKS), settings.get(RESIDUAL))
                         .withLikelihood(likelihood(settings))
-                        .withQuantizer(codebook(settings))
+                        .withQuantizer(QuantizerSettings.maker(settings))
                         .withInitialize(settings.get(INITIALIZE).equals("on"));
         return new VqVae(init, image, config, seed);
-    }
-
-    private static VectorQuantizerConfig codebook(Settings settings) {
-        return VectorQuantizerConfig.defaults()
-                .withCodes(settings.get(CODES))
-                .withDims(settings.get(DIMS))
-                .withBeta(settings.get(BETA))
-                .withLearning(Learning.valueOf(settings.get(LEARNING).toUpperCase(Locale.ROOT)))
-                .withDecay(settings.get(DECAY))
-                .withRevive(settings.get(REVIVE));
     }
 
     private static Likelihood likelihood(Settings settings) {

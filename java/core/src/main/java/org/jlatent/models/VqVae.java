@@ -20,6 +20,7 @@ import org.jlatent.nn.CodebookHealth;
 import org.jlatent.nn.Functions;
 import org.jlatent.nn.Init;
 import org.jlatent.nn.Likelihood;
+import org.jlatent.nn.LookupFreeQuantizer;
 import org.jlatent.nn.Quantizer;
 import org.jlatent.nn.Quantizer.Quantized;
 import org.jlatent.nn.Sequential;
@@ -377,8 +378,12 @@ public final class VqVae extends LatentModel {
         if (quantizer instanceof VectorQuantizer vq && vq.config().revive() == 0) {
             return "revive dead ones (revive above 0, such as 0.05)";
         }
-        return config.initialize()
-                ? "use fewer codes, or a lower learning rate"
-                : "start the codebook from training images (initialize)";
+        if (quantizer instanceof VectorQuantizer && !config.initialize()) {
+            return "start the codebook from training images (initialize)";
+        }
+        if (quantizer instanceof LookupFreeQuantizer) {
+            return "raise the weight of the entropy penalty, or use fewer bits";
+        }
+        return "use fewer codes, or a lower learning rate";
     }
 }

@@ -106,8 +106,7 @@ final class VqVaeTest {
             ImageShape image = new ImageShape(3 * factor, 5 * factor, 2);
             for (Likelihood likelihood :
                     List.of(Likelihoods.squaredError(), Likelihoods.gaussianLearned())) {
-                VqVae model =
-                        model(image, small().withLevels(levels).withLikelihood(likelihood));
+                VqVae model = model(image, small().withLevels(levels).withLikelihood(likelihood));
                 Tensor x = images(2, image);
                 assertEquals(Shape.of(2, 3, 5), model.encode(scope, x, image).shape());
                 assertEquals(15 * 5, model.latent());
@@ -185,12 +184,16 @@ final class VqVaeTest {
     @Test
     void sizesThatDoNotFitAreNamed() {
         VqVae model = model(IMAGE, small());
-        fails(() -> model.codesShape(new ImageShape(30, 21, 3)), "30x21x3; 28x20 or 32x24 would fit");
+        fails(
+                () -> model.codesShape(new ImageShape(30, 21, 3)),
+                "30x21x3; 28x20 or 32x24 would fit");
         fails(() -> model.codesShape(new ImageShape(3, 21, 3)), "3x21x3; 4x24 would fit");
         fails(() -> model.codesShape(new ImageShape(12, 20, 1)), "3 channels, got 12x20x1");
         fails(() -> model(new ImageShape(13, 20, 3), small()), "multiples of 4");
         VqVae clips = model(CLIP, small());
-        fails(() -> clips.codesShape(new ImageShape(1, 23, 2)), "length of 20 or a length of 24 would fit");
+        fails(
+                () -> clips.codesShape(new ImageShape(1, 23, 2)),
+                "length of 20 or a length of 24 would fit");
         fails(() -> clips.codesShape(new ImageShape(4, 24, 2)), "height 1, got 4x24x2");
         fails(() -> model.decode(new int[16], IMAGE, 1), "15 codes each, got 16");
         fails(() -> model.decode(new int[15], IMAGE, 0), "batchSize");
@@ -334,7 +337,9 @@ final class VqVaeTest {
         }
     }
 
-    /** Adding to the encoder's output what turns z into q leaves the loss's decoder part as it is. */
+    /**
+     * Adding to the encoder's output what turns z into q leaves the loss's decoder part as it is.
+     */
     @Test
     void theGradientPassesStraightThrough() {
         VqVae model = model(IMAGE, small().withQuantizer(book().withBeta(0)));
@@ -389,8 +394,7 @@ final class VqVaeTest {
         model.prepare(sprites.range(300, 600), 2);
         assertArrayEquals(book, model.state().get("quantizer.codebook").toFloatArray());
         VqVae other =
-                new VqVae(
-                        new Init(scope, 1), sprites.shape(), config.withInitialize(false), 1);
+                new VqVae(new Init(scope, 1), sprites.shape(), config.withInitialize(false), 1);
         float[] random = other.state().get("quantizer.codebook").toFloatArray();
         other.prepare(sprites, 1);
         assertArrayEquals(random, other.state().get("quantizer.codebook").toFloatArray());
@@ -488,9 +492,7 @@ final class VqVaeTest {
         assertTrue(warning.contains("of the 64 codes are in use"), warning);
         assertTrue(warning.contains("revive above 0"), warning);
         VqVae random =
-                model(
-                        shape,
-                        config.withQuantizer(book().withCodes(64)).withInitialize(false));
+                model(shape, config.withQuantizer(book().withCodes(64)).withInitialize(false));
         Tape other = new Tape(scope);
         random.watch(other);
         random.objective(other, scope.filled(Shape.of(3, 64), 0.5f));
