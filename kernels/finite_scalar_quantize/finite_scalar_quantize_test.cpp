@@ -27,7 +27,7 @@ double bounded(double x, int32_t levels) {
 // Unlike floats, 0 and -0 differ.
 std::vector<uint32_t> bits(const std::vector<float>& values) {
     std::vector<uint32_t> words(values.size());
-    std::transform(values.begin(), values.end(), words.begin(), exact::bits_of_float);
+    for (size_t i = 0; i < values.size(); ++i) words[i] = exact::bits_of_float(values[i]);
     return words;
 }
 

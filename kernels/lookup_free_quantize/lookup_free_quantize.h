@@ -1,7 +1,7 @@
 // lookup_free_quantize: the sign of every value is a bit of the row's code; an entropy penalty keeps the codes in use
 // [Yu et al. 2023, "Language Model Beats Diffusion", sec. 3.1]
 //
-// N = rows, D = dims, T = temperature; the code book is {-1, 1}^D.
+// N = rows, D = dims, T = temperature; the codebook is {-1, 1}^D.
 // forward    q[n,d]     = 1 where x[n,d] > 0, else -1          codes[n] = sum_d 2^d [x[n,d] > 0]
 //            commitment = beta / (N D) sum (x - q)^2           beta = *beta, or 1 where null
 //            penalty    = entropies[0] - gamma entropies[1]    gamma = *gamma, or 1 where null; in nats

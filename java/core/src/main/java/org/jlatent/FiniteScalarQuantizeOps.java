@@ -55,7 +55,7 @@ public final class FiniteScalarQuantizeOps {
      */
     public static Result forward(Scope scope, Tensor x, int... levels) {
         checkInput("finite_scalar_quantize", scope, x, levels);
-        Tensor codes = scope.empty(rows(x), DType.I32);
+        Tensor codes = scope.empty(x.shape().withoutLast(), DType.I32);
         Tensor q = scope.empty(x.shape());
         FiniteScalarQuantizeKernels.forward(
                 scope.device().backend(),
@@ -80,7 +80,7 @@ public final class FiniteScalarQuantizeOps {
         Tensor dx = scope.empty(x.shape());
         FiniteScalarQuantizeKernels.backward(
                 scope.device().backend(),
-                rows(x).elements(),
+                x.shape().withoutLast().elements(),
                 levels,
                 x.address(),
                 dq.address(),
@@ -100,9 +100,7 @@ public final class FiniteScalarQuantizeOps {
     public static Tensor decode(Scope scope, Tensor codes, int... levels) {
         codes(levels);
         integers("finite_scalar_quantize decode", "codes", scope, codes);
-        long[] extents = Arrays.copyOf(codes.shape().toArray(), codes.shape().rank() + 1);
-        extents[codes.shape().rank()] = levels.length;
-        Tensor q = scope.empty(Shape.of(extents));
+        Tensor q = scope.empty(codes.shape().withLast(levels.length));
         FiniteScalarQuantizeKernels.decode(
                 scope.device().backend(),
                 codes.shape().elements(),
@@ -123,9 +121,5 @@ public final class FiniteScalarQuantizeOps {
                             + Arrays.toString(levels));
         }
         floats(operation, scope, x);
-    }
-
-    private static Shape rows(Tensor x) {
-        return Shape.of(Arrays.copyOf(x.shape().toArray(), x.shape().rank() - 1));
     }
 }

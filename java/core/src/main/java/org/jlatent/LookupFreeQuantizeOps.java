@@ -6,7 +6,6 @@ import static org.jlatent.Checks.integers;
 import static org.jlatent.Checks.require;
 import static org.jlatent.Checks.requireOptional;
 
-import java.util.Arrays;
 import org.jlatent.internal.LookupFreeQuantizeKernels;
 import org.jlatent.internal.LookupFreeQuantizeKernels.LookupFreeQuantizeShape;
 
@@ -74,7 +73,7 @@ public final class LookupFreeQuantizeOps {
                 shape("lookup_free_quantize", scope, x, temperature, beta, gamma);
         Result result =
                 new Result(
-                        scope.empty(rows(x), DType.I32),
+                        scope.empty(x.shape().withoutLast(), DType.I32),
                         scope.empty(x.shape()),
                         scope.empty(Shape.of(1)),
                         scope.empty(Shape.of(1)),
@@ -145,9 +144,7 @@ public final class LookupFreeQuantizeOps {
                     "lookup_free_quantize decode: dims must be 1 to 30, got " + dims);
         }
         integers("lookup_free_quantize decode", "codes", scope, codes);
-        long[] extents = Arrays.copyOf(codes.shape().toArray(), codes.shape().rank() + 1);
-        extents[codes.shape().rank()] = dims;
-        Tensor q = scope.empty(Shape.of(extents));
+        Tensor q = scope.empty(codes.shape().withLast(dims));
         LookupFreeQuantizeKernels.decode(
                 scope.device().backend(),
                 codes.shape().elements(),
@@ -174,10 +171,7 @@ public final class LookupFreeQuantizeOps {
         requireOptional(operation, "beta", beta, Shape.of(1));
         requireOptional(operation, "gamma", gamma, Shape.of(1));
         floats(operation, scope, x, beta, gamma);
-        return new LookupFreeQuantizeShape(rows(x).elements(), x.shape().get(-1), temperature);
-    }
-
-    private static Shape rows(Tensor x) {
-        return Shape.of(Arrays.copyOf(x.shape().toArray(), x.shape().rank() - 1));
+        return new LookupFreeQuantizeShape(
+                x.shape().withoutLast().elements(), x.shape().get(-1), temperature);
     }
 }

@@ -2,7 +2,6 @@ package org.jlatent;
 
 import static org.jlatent.FuzzedCalls.made;
 
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.jlatent.FuzzedCalls.Call;
@@ -41,17 +40,7 @@ final class FuzzedScalarCalls {
 
     /** Some axes, and the last of this length. */
     private static Shape rowsOf(Fuzz f, long last) {
-        return f.bent(with(f.shape(f.below(3)), last).toArray());
-    }
-
-    private static Shape with(Shape shape, long last) {
-        long[] extents = Arrays.copyOf(shape.toArray(), shape.rank() + 1);
-        extents[shape.rank()] = last;
-        return Shape.of(extents);
-    }
-
-    private static Shape withoutLast(Shape shape) {
-        return Shape.of(Arrays.copyOf(shape.toArray(), shape.rank() - 1));
+        return f.bent(f.shape(f.below(3)).withLast(last).toArray());
     }
 
     private static List<Made> finiteScalar(Fuzz f) {
@@ -62,7 +51,7 @@ final class FuzzedScalarCalls {
         FiniteScalarQuantizeOps.Result r = FiniteScalarQuantizeOps.forward(scope, x, levels);
         Tensor dq = f.tensor(shape.toArray());
         return List.of(
-                new Made(r.codes(), withoutLast(shape)),
+                new Made(r.codes(), shape.withoutLast()),
                 new Made(r.q(), shape),
                 new Made(FiniteScalarQuantizeOps.backward(scope, x, dq, levels), shape));
     }
@@ -72,7 +61,7 @@ final class FuzzedScalarCalls {
         Shape shape = f.shape(f.below(3));
         Tensor codes = f.codes(shape, FiniteScalarQuantizeOps.codes(levels));
         Tensor q = FiniteScalarQuantizeOps.decode(f.scope(), codes, levels);
-        return made(q, with(shape, levels.length));
+        return made(q, shape.withLast(levels.length));
     }
 
     private static List<Made> lookupFree(Fuzz f) {
@@ -89,7 +78,7 @@ final class FuzzedScalarCalls {
                         f.optional(shape.toArray()), f.optional(1), f.optional(1));
         Tensor dx = LookupFreeQuantizeOps.backward(scope, x, temperature, beta, gamma, r, d);
         return List.of(
-                new Made(r.codes(), withoutLast(shape)),
+                new Made(r.codes(), shape.withoutLast()),
                 new Made(r.q(), shape),
                 new Made(r.commitment(), Shape.of(1)),
                 new Made(r.penalty(), Shape.of(1)),
@@ -102,6 +91,6 @@ final class FuzzedScalarCalls {
         int dims = f.number(1, 30);
         Shape shape = f.shape(f.below(3));
         Tensor codes = f.codes(shape, 1 << Math.min(Math.max(dims, 0), 30));
-        return made(LookupFreeQuantizeOps.decode(f.scope(), codes, dims), with(shape, dims));
+        return made(LookupFreeQuantizeOps.decode(f.scope(), codes, dims), shape.withLast(dims));
     }
 }

@@ -1,6 +1,5 @@
 package org.jlatent.nn;
 
-import java.util.Arrays;
 import org.jlatent.Ops;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
@@ -15,9 +14,7 @@ final class CodeCounts {
 
     /** Of the given books; none for one book. */
     CodeCounts(Scope scope, Shape books, long codes) {
-        long[] extents = Arrays.copyOf(books.toArray(), books.rank() + 1);
-        extents[books.rank()] = codes;
-        this.seen = zeros(scope, Shape.of(extents));
+        this.seen = zeros(scope, books.withLast(codes));
     }
 
     private static Tensor zeros(Scope scope, Shape shape) {

@@ -45,10 +45,9 @@ final class KMeans {
             Tensor centers = gather(scope, vectors, rows);
             for (int round = 0; round < LLOYD_ROUNDS; round++) {
                 scratch.clear();
-                Averages means =
-                        Averages.of(scratch, count, vectors.shape().get(1), 0, 0); // of one batch
+                Averages means = Averages.of(scratch, centers.shape(), 0, 0, 0); // of one batch
                 Result r = nearest(scratch, vectors, centers);
-                VectorQuantizeOps.average(scratch, vectors, r.codes(), means, centers);
+                VectorQuantizeOps.average(scratch, vectors, r.codes(), means, null, 0, centers);
             }
             return centers;
         }

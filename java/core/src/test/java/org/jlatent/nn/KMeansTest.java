@@ -77,11 +77,11 @@ final class KMeansTest {
                     EmbeddingOps.forward(scope, vectors, scope.ofInts(Shape.of(36), rows), null);
             for (int round = 0; round < 10; round++) {
                 VectorQuantizeOps.Averages means =
-                        VectorQuantizeOps.Averages.of(scope, 36, 2, 0, 0);
+                        VectorQuantizeOps.Averages.of(scope, centers.shape(), 0, 0, 0);
                 Tensor codes =
                         VectorQuantizeOps.forward(scope, vectors, centers, null, null, null)
                                 .codes();
-                VectorQuantizeOps.average(scope, vectors, codes, means, centers);
+                VectorQuantizeOps.average(scope, vectors, codes, means, null, 0, centers);
             }
             double others = distortion(vectors, centers);
             assertTrue(ours < 0.5 * others, ours + " and " + others);
