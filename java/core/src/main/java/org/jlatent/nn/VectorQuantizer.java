@@ -109,6 +109,11 @@ public final class VectorQuantizer extends Quantizer {
         return config.codes();
     }
 
+    /** What the quantizer was made from. */
+    public VectorQuantizerConfig config() {
+        return config;
+    }
+
     @Override
     public Shape books() {
         if (config.heads() > 1) {
