@@ -3,7 +3,7 @@
 
 JL_JNI(jlong, VectorQuantizeKernels, workspace0)
 (JNIEnv*, jclass, jlong table, jlong rows, jlong codes, jlong dims) {
-    const jl_vector_quantize shape = {rows, codes, dims};
+    const jl_vector_quantize shape = {rows, 1, 1, codes, dims, JL_F32, 0};
     return static_cast<jlong>(kernels(table)->vector_quantize_workspace(&shape));
 }
 
@@ -11,7 +11,7 @@ JL_JNI(jint, VectorQuantizeKernels, forward0)
 (JNIEnv*, jclass, jlong table, jlong row_count, jlong code_count, jlong dims, jlong x, jlong codebook,
  jlong row_mask, jlong beta, jlong codes, jlong q, jlong row_errors, jlong codebook_loss, jlong commitment,
  jlong histogram, jlong valid, jlong invalid, jlong workspace, jlong workspace_bytes, jlong stream) {
-    const jl_vector_quantize shape = {row_count, code_count, dims};
+    const jl_vector_quantize shape = {row_count, 1, 1, code_count, dims, JL_F32, 0};
     return kernels(table)->vector_quantize_forward(
         &shape, pointer<const float>(x), pointer<const float>(codebook), pointer<const float>(row_mask),
         pointer<const float>(beta), pointer<int32_t>(codes), pointer<float>(q), pointer<float>(row_errors),
@@ -24,7 +24,7 @@ JL_JNI(jint, VectorQuantizeKernels, backward0)
 (JNIEnv*, jclass, jlong table, jlong row_count, jlong code_count, jlong dims, jlong x, jlong codebook,
  jlong codes, jlong valid, jlong beta, jlong d_q, jlong d_codebook_loss, jlong d_commitment, jlong d_x,
  jlong d_codebook, jlong workspace, jlong workspace_bytes, jlong stream) {
-    const jl_vector_quantize shape = {row_count, code_count, dims};
+    const jl_vector_quantize shape = {row_count, 1, 1, code_count, dims, JL_F32, 0};
     return kernels(table)->vector_quantize_backward(
         &shape, pointer<const float>(x), pointer<const float>(codebook), pointer<const int32_t>(codes),
         pointer<const int32_t>(valid), pointer<const float>(beta), pointer<const float>(d_q),
@@ -36,17 +36,17 @@ JL_JNI(jint, VectorQuantizeKernels, ema0)
 (JNIEnv*, jclass, jlong table, jlong row_count, jlong code_count, jlong dims, jlong x, jlong codes,
  jlong state, jlong counts, jlong sums, jlong codebook, jlong workspace, jlong workspace_bytes,
  jlong stream) {
-    const jl_vector_quantize shape = {row_count, code_count, dims};
-    return kernels(table)->vector_quantize_ema(&shape, pointer<const float>(x), pointer<const int32_t>(codes),
-                                               pointer<jl_vector_quantize_ema>(state), pointer<float>(counts),
-                                               pointer<float>(sums), pointer<float>(codebook),
-                                               workspace_of(workspace, workspace_bytes), stream_of(stream));
+    const jl_vector_quantize shape = {row_count, 1, 1, code_count, dims, JL_F32, 0};
+    return kernels(table)->vector_quantize_ema(
+        &shape, pointer<const float>(x), pointer<const int32_t>(codes),
+        pointer<jl_vector_quantize_ema>(state), nullptr, 0, pointer<float>(counts), pointer<float>(sums),
+        pointer<float>(codebook), workspace_of(workspace, workspace_bytes), stream_of(stream));
 }
 
 JL_JNI(jint, VectorQuantizeKernels, usage0)
 (JNIEnv*, jclass, jlong table, jlong code_count, jlong histogram, jlong seen, jlong statistics,
  jlong stream) {
-    return kernels(table)->vector_quantize_usage(code_count, pointer<const int32_t>(histogram),
+    return kernels(table)->vector_quantize_usage(1, code_count, pointer<const int32_t>(histogram),
                                                  pointer<int32_t>(seen), pointer<float>(statistics),
                                                  stream_of(stream));
 }

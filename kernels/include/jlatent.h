@@ -47,6 +47,8 @@ typedef struct {
     uint32_t reserved;
 } jl_random;
 
+typedef enum { JL_F32 = 0, JL_BF16 = 1 } jl_dtype; /* bf16: the upper half of an f32 */
+
 /* ---- gaussian ---- */
 typedef struct {
     int64_t rows;       /* batch size */
@@ -133,15 +135,21 @@ typedef struct {
 
 /* ---- vector_quantize ---- */
 typedef struct {
-    int64_t rows;  /* N */
-    int64_t codes; /* K, entries of the codebook */
-    int64_t dims;  /* D, values a row and an entry */
+    int64_t rows;   /* N */
+    int64_t heads;  /* H, parts of a row with codebooks of their own; mostly 1 */
+    int64_t stages; /* S, codebooks of a head: each quantizes what those before left over; mostly 1 */
+    int64_t codes;  /* K, entries of a codebook */
+    int64_t dims;   /* D, values of a head and of an entry */
+    int32_t type;   /* jl_dtype of x, q and their gradients */
+    int32_t rotate; /* backward: 1: the rotation trick, 0: straight through */
 } jl_vector_quantize;
 
 typedef struct {
-    float decay;   /* of the moving averages, in [0, 1) */
-    float epsilon; /* of the Laplace smoothing, in rows; >= 0 */
-    uint32_t step; /* steps done; the operation adds one */
+    float decay;      /* of the moving averages, in [0, 1) */
+    float epsilon;    /* of the Laplace smoothing, in rows; >= 0 */
+    float revive;     /* entries with less than this part of the mean count begin anew; 0: none */
+    uint32_t step;    /* steps done; the operation adds one */
+    uint32_t revived; /* entries that began anew; the operation adds to it */
     uint32_t reserved;
 } jl_vector_quantize_ema;
 
@@ -234,20 +242,21 @@ typedef struct {
 
     /* vector_quantize.h */
     size_t (*vector_quantize_workspace)(const jl_vector_quantize* shape);
-    jl_status (*vector_quantize_forward)(const jl_vector_quantize* shape, const float* x,
+    jl_status (*vector_quantize_forward)(const jl_vector_quantize* shape, const void* x,
                                          const float* codebook, const float* row_mask, const float* beta,
-                                         int32_t* codes, float* q, float* row_errors, float* codebook_loss,
+                                         int32_t* codes, void* q, float* row_errors, float* codebook_loss,
                                          float* commitment, int32_t* histogram, int32_t* valid,
                                          uint32_t* invalid, jl_workspace workspace, jl_stream stream);
-    jl_status (*vector_quantize_backward)(const jl_vector_quantize* shape, const float* x,
+    jl_status (*vector_quantize_backward)(const jl_vector_quantize* shape, const void* x,
                                           const float* codebook, const int32_t* codes, const int32_t* valid,
-                                          const float* beta, const float* d_q, const float* d_codebook_loss,
-                                          const float* d_commitment, float* d_x, float* d_codebook,
+                                          const float* beta, const void* d_q, const float* d_codebook_loss,
+                                          const float* d_commitment, void* d_x, float* d_codebook,
                                           jl_workspace workspace, jl_stream stream);
-    jl_status (*vector_quantize_ema)(const jl_vector_quantize* shape, const float* x, const int32_t* codes,
-                                     jl_vector_quantize_ema* state, float* counts, float* sums,
-                                     float* codebook, jl_workspace workspace, jl_stream stream);
-    jl_status (*vector_quantize_usage)(int64_t codes, const int32_t* histogram, int32_t* seen,
+    jl_status (*vector_quantize_ema)(const jl_vector_quantize* shape, const void* x, const int32_t* codes,
+                                     jl_vector_quantize_ema* state, const jl_random* random, uint32_t site,
+                                     float* counts, float* sums, float* codebook, jl_workspace workspace,
+                                     jl_stream stream);
+    jl_status (*vector_quantize_usage)(int64_t books, int64_t codes, const int32_t* histogram, int32_t* seen,
                                        float* statistics, jl_stream stream);
 } jl_kernels;
 

@@ -200,6 +200,13 @@ size_t sums_bytes(const jl_vector_quantize& s) {
 
 char* workspace_bytes(jl_workspace w) { return reinterpret_cast<char*>(workspace_floats(w)); }
 
+// What this file does not do yet.
+jl_status check_plain(const char* operation, const jl_vector_quantize& s) {
+    JL_REQUIRE(s.heads == 1 && s.stages == 1 && s.type == JL_F32 && s.rotate == 0,
+               "%s: CUDA takes one head and one stage of f32, straight through", operation);
+    return JL_OK;
+}
+
 // A sort by code at the front of the workspace.
 CodeSort sort_in(const jl_vector_quantize& s, jl_workspace w) {
     return code_sort_in(workspace_bytes(w), s.rows, s.codes, code_tile(s.codes));
@@ -218,15 +225,17 @@ size_t vector_quantize_workspace(const jl_vector_quantize* shape) {
     return kWorkspaceHeader + (forward > sums ? forward : sums);
 }
 
-jl_status vector_quantize_forward(const jl_vector_quantize* shape, const float* x, const float* codebook,
-                                  const float* row_mask, const float* beta, int32_t* codes, float* q,
+jl_status vector_quantize_forward(const jl_vector_quantize* shape, const void* x_given, const float* codebook,
+                                  const float* row_mask, const float* beta, int32_t* codes, void* q,
                                   float* row_errors, float* codebook_loss, float* commitment,
                                   int32_t* histogram, int32_t* valid, uint32_t* invalid,
                                   jl_workspace workspace, jl_stream stream) {
     constexpr const char* kName = "vector_quantize_forward";
-    if (const jl_status status = check_vector_quantize(kName, shape, x, codebook, codes, workspace))
+    if (const jl_status status = check_vector_quantize(kName, shape, x_given, codebook, codes, workspace))
         return status;
     const jl_vector_quantize s = *shape;
+    if (const jl_status status = check_plain(kName, s)) return status;
+    const float* x = static_cast<const float*>(x_given);
     CodebookSummary* summary = reinterpret_cast<CodebookSummary*>(workspace_bytes(workspace));
     double* norms = reinterpret_cast<double*>(workspace_bytes(workspace) + aligned(sizeof(CodebookSummary)));
     Partial* partial = reinterpret_cast<Partial*>(reinterpret_cast<char*>(norms) +
@@ -237,23 +246,27 @@ jl_status vector_quantize_forward(const jl_vector_quantize* shape, const float* 
         return status;
     const Totals totals = {codebook_loss, commitment, valid, beta};
     return launch(kName, blocks_of(s.rows, kTileSide), kBlock, 0, stream, forward_kernel, s, x, codebook,
-                  row_mask, norms, summary, codes, q, row_errors, histogram, invalid, partial, counter,
-                  totals);
+                  row_mask, norms, summary, codes, static_cast<float*>(q), row_errors, histogram, invalid,
+                  partial, counter, totals);
 }
 
-jl_status vector_quantize_backward(const jl_vector_quantize* shape, const float* x, const float* codebook,
-                                   const int32_t* codes, const int32_t* valid, const float* beta,
-                                   const float* d_q, const float* d_codebook_loss, const float* d_commitment,
-                                   float* d_x, float* d_codebook, jl_workspace workspace, jl_stream stream) {
+jl_status vector_quantize_backward(const jl_vector_quantize* shape, const void* x_given,
+                                   const float* codebook, const int32_t* codes, const int32_t* valid,
+                                   const float* beta, const void* d_q, const float* d_codebook_loss,
+                                   const float* d_commitment, void* d_x, float* d_codebook,
+                                   jl_workspace workspace, jl_stream stream) {
     constexpr const char* kName = "vector_quantize_backward";
-    if (const jl_status status = check_vector_quantize(kName, shape, x, codebook, codes, workspace))
+    if (const jl_status status = check_vector_quantize(kName, shape, x_given, codebook, codes, workspace))
         return status;
     JL_REQUIRE(valid != nullptr, "%s: valid, which forward wrote, is needed", kName);
     const jl_vector_quantize s = *shape;
+    if (const jl_status status = check_plain(kName, s)) return status;
+    const float* x = static_cast<const float*>(x_given);
     if (d_x != nullptr && s.rows > 0)
         if (const jl_status status =
                 launch(kName, blocks_of(s.rows * ((s.dims + 3) / 4), kBlock), kBlock, 0, stream, d_x_kernel,
-                       s, x, codebook, codes, valid, beta, d_q, d_commitment, d_x))
+                       s, x, codebook, codes, valid, beta, static_cast<const float*>(d_q), d_commitment,
+                       static_cast<float*>(d_x)))
             return status;
     if (d_codebook == nullptr) return JL_OK;
     const CodeSort sort = sort_in(s, workspace);
@@ -265,14 +278,16 @@ jl_status vector_quantize_backward(const jl_vector_quantize* shape, const float*
                   d_codebook_loss, d_codebook);
 }
 
-jl_status vector_quantize_ema(const jl_vector_quantize* shape, const float* x, const int32_t* codes,
-                              jl_vector_quantize_ema* state, float* counts, float* sums, float* codebook,
-                              jl_workspace workspace, jl_stream stream) {
+jl_status vector_quantize_ema(const jl_vector_quantize* shape, const void* x_given, const int32_t* codes,
+                              jl_vector_quantize_ema* state, const jl_random*, uint32_t, float* counts,
+                              float* sums, float* codebook, jl_workspace workspace, jl_stream stream) {
     constexpr const char* kName = "vector_quantize_ema";
-    if (const jl_status status = check_vector_quantize(kName, shape, x, codebook, codes, workspace))
+    if (const jl_status status = check_vector_quantize(kName, shape, x_given, codebook, codes, workspace))
         return status;
     JL_REQUIRE(state != nullptr && counts != nullptr && sums != nullptr, "%s: an array is null", kName);
     const jl_vector_quantize s = *shape;
+    if (const jl_status status = check_plain(kName, s)) return status;
+    const float* x = static_cast<const float*>(x_given);
     const CodeSort sort = sort_in(s, workspace);
     Smoothing* smoothing = reinterpret_cast<Smoothing*>(workspace_bytes(workspace) + sums_bytes(s));
     float* batch = reinterpret_cast<float*>(reinterpret_cast<char*>(smoothing) + aligned(sizeof(Smoothing)));
@@ -286,10 +301,11 @@ jl_status vector_quantize_ema(const jl_vector_quantize* shape, const float* x, c
                   state, counts, smoothing, batch, sums, codebook);
 }
 
-jl_status vector_quantize_usage(int64_t codes, const int32_t* histogram, int32_t* seen, float* statistics,
-                                jl_stream stream) {
-    if (const jl_status status = check_vector_quantize_usage(codes, histogram, seen, statistics))
+jl_status vector_quantize_usage(int64_t books, int64_t codes, const int32_t* histogram, int32_t* seen,
+                                float* statistics, jl_stream stream) {
+    if (const jl_status status = check_vector_quantize_usage(books, codes, histogram, seen, statistics))
         return status;
+    JL_REQUIRE(books == 1, "vector_quantize_usage: CUDA takes one book");
     return launch("vector_quantize_usage", 1, kBlock, 0, stream, usage_kernel, codes, histogram, seen,
                   statistics);
 }

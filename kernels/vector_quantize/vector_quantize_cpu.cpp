@@ -63,15 +63,18 @@ size_t vector_quantize_workspace(const jl_vector_quantize* shape) {
     return kWorkspaceHeader + (forward > sums ? forward : sums);
 }
 
-jl_status vector_quantize_forward(const jl_vector_quantize* shape, const float* x, const float* codebook,
-                                  const float* row_mask, const float* beta, int32_t* codes, float* q,
+jl_status vector_quantize_forward(const jl_vector_quantize* shape, const void* x_given, const float* codebook,
+                                  const float* row_mask, const float* beta, int32_t* codes, void* q_given,
                                   float* row_errors, float* codebook_loss, float* commitment,
                                   int32_t* histogram, int32_t* valid, uint32_t*, jl_workspace workspace,
                                   jl_stream) {
     if (const jl_status status =
-            check_vector_quantize("vector_quantize_forward", shape, x, codebook, codes, workspace))
+            check_vector_quantize("vector_quantize_forward", shape, x_given, codebook, codes, workspace))
         return status;
     const jl_vector_quantize s = *shape;
+    JL_REQUIRE(s.heads == 1 && s.stages == 1 && s.type == JL_F32 && s.rotate == 0,
+               "vector_quantize: not yet");
+    const float* x = static_cast<const float*>(x_given);
     char* memory = reinterpret_cast<char*>(workspace_floats(workspace));
     float* errors = row_errors != nullptr ? row_errors : reinterpret_cast<float*>(memory);
     const NearestMemory m(memory + NearestMemory::aligned(s.rows * 4), s.rows, s.codes, s.dims);
@@ -97,6 +100,7 @@ jl_status vector_quantize_forward(const jl_vector_quantize* shape, const float* 
                 return;
             }
             for (int64_t n = first; n < first + count; ++n) {
+                float* q = static_cast<float*>(q_given);
                 float* to = q == nullptr ? nullptr : q + n * s.dims;
                 if (codes[n] >= 0)
                     errors[n] = quantize_row(x + n * s.dims, codebook + codes[n] * s.dims, to, s.dims);
@@ -128,15 +132,19 @@ jl_status vector_quantize_forward(const jl_vector_quantize* shape, const float* 
     return JL_OK;
 }
 
-jl_status vector_quantize_backward(const jl_vector_quantize* shape, const float* x, const float* codebook,
-                                   const int32_t* codes, const int32_t* valid, const float* beta,
-                                   const float* d_q, const float* d_codebook_loss, const float* d_commitment,
-                                   float* d_x, float* d_codebook, jl_workspace workspace, jl_stream) {
+jl_status vector_quantize_backward(const jl_vector_quantize* shape, const void* x_given,
+                                   const float* codebook, const int32_t* codes, const int32_t* valid,
+                                   const float* beta, const void* d_q, const float* d_codebook_loss,
+                                   const float* d_commitment, void* d_x, float* d_codebook,
+                                   jl_workspace workspace, jl_stream) {
     if (const jl_status status =
-            check_vector_quantize("vector_quantize_backward", shape, x, codebook, codes, workspace))
+            check_vector_quantize("vector_quantize_backward", shape, x_given, codebook, codes, workspace))
         return status;
     JL_REQUIRE(valid != nullptr, "vector_quantize_backward: valid, which forward wrote, is needed");
     const jl_vector_quantize s = *shape;
+    JL_REQUIRE(s.heads == 1 && s.stages == 1 && s.type == JL_F32 && s.rotate == 0,
+               "vector_quantize: not yet");
+    const float* x = static_cast<const float*>(x_given);
     if (const jl_status status = check_codes("vector_quantize_backward", s, codes)) return status;
     if (d_x != nullptr) {
         const float weight =
@@ -144,7 +152,7 @@ jl_status vector_quantize_backward(const jl_vector_quantize* shape, const float*
         const float scale = mean_square_scale(weight, *valid, s.dims);
         for_rows(s, [=](int64_t n) {
             const float* from = x + n * s.dims;
-            float* to = d_x + n * s.dims;
+            float* to = static_cast<float*>(d_x) + n * s.dims;
             if (codes[n] < 0) {
                 memset(to, 0, static_cast<size_t>(s.dims) * sizeof(float));
                 return;
@@ -155,7 +163,7 @@ jl_status vector_quantize_backward(const jl_vector_quantize* shape, const float*
                 for (int64_t d = 0; d < s.dims; ++d) to[d] = scale * (from[d] - e[d]);
                 return;
             }
-            const float* g = d_q + n * s.dims;
+            const float* g = static_cast<const float*>(d_q) + n * s.dims;
 #pragma omp simd
             for (int64_t d = 0; d < s.dims; ++d) to[d] = g[d] + scale * (from[d] - e[d]);
         });
@@ -174,15 +182,18 @@ jl_status vector_quantize_backward(const jl_vector_quantize* shape, const float*
     return JL_OK;
 }
 
-jl_status vector_quantize_ema(const jl_vector_quantize* shape, const float* x, const int32_t* codes,
-                              jl_vector_quantize_ema* state, float* counts, float* sums, float* codebook,
-                              jl_workspace workspace, jl_stream) {
+jl_status vector_quantize_ema(const jl_vector_quantize* shape, const void* x_given, const int32_t* codes,
+                              jl_vector_quantize_ema* state, const jl_random*, uint32_t, float* counts,
+                              float* sums, float* codebook, jl_workspace workspace, jl_stream) {
     if (const jl_status status =
-            check_vector_quantize("vector_quantize_ema", shape, x, codebook, codes, workspace))
+            check_vector_quantize("vector_quantize_ema", shape, x_given, codebook, codes, workspace))
         return status;
     JL_REQUIRE(state != nullptr && counts != nullptr && sums != nullptr,
                "vector_quantize_ema: an array is null");
     const jl_vector_quantize s = *shape;
+    JL_REQUIRE(s.heads == 1 && s.stages == 1 && s.type == JL_F32 && s.rotate == 0,
+               "vector_quantize: not yet");
+    const float* x = static_cast<const float*>(x_given);
     if (const jl_status status = check_codes("vector_quantize_ema", s, codes)) return status;
     const CodeSort sort = code_sort_in(workspace_floats(workspace), s.rows, s.codes, code_tile(s.codes));
     float* batch =
@@ -212,9 +223,9 @@ jl_status vector_quantize_ema(const jl_vector_quantize* shape, const float* x, c
     return JL_OK;
 }
 
-jl_status vector_quantize_usage(int64_t codes, const int32_t* histogram, int32_t* seen, float* statistics,
-                                jl_stream) {
-    if (const jl_status status = check_vector_quantize_usage(codes, histogram, seen, statistics))
+jl_status vector_quantize_usage(int64_t books, int64_t codes, const int32_t* histogram, int32_t* seen,
+                                float* statistics, jl_stream) {
+    if (const jl_status status = check_vector_quantize_usage(books, codes, histogram, seen, statistics))
         return status;
     double rows = 0.0, rows_seen = 0.0, used = 0.0;
     for (int64_t k = 0; k < codes; ++k) {

@@ -66,6 +66,11 @@ int32_t nearest(const float* x, const Matrix& codebook, size_t codes, size_t dim
 
 // ---- cases ----
 
+// One head, one stage, f32, straight through.
+jl_vector_quantize plain(int64_t rows, int64_t codes, int64_t dims) {
+    return {rows, 1, 1, codes, dims, JL_F32, 0};
+}
+
 enum Kind {
     kRandom,
     kClustered,

@@ -90,42 +90,47 @@ TEST_P(VectorQuantizeTest, CodesAreExactAndOutputsFollow) {
 
 INSTANTIATE_TEST_SUITE_P(
     Cases, VectorQuantizeTest,
-    testing::Values(
-        Case{"one", kRandom, {1, 1, 1}, 1, 1, 0}, Case{"no_rows", kRandom, {0, 5, 3}, 1, 1, 0},
-        Case{"one_code", kRandom, {50, 1, 7}, 1, 1, 1}, Case{"two_codes", kRandom, {50, 2, 1}, 1, 1, 1},
-        Case{"small", kRandom, {13, 33, 5}, 1, 1, 1}, Case{"primes", kRandom, {101, 67, 31}, 1, 1, 3},
-        Case{"random", kRandom, {300, 128, 64}, 1, 1, 0}, Case{"long_rows", kRandom, {40, 50, 513}, 1, 1, 0},
-        Case{"clustered", kClustered, {200, 64, 16}, 1, 1, 0},
-        Case{"near_tied", kNearTied, {60, 40, 8}, 1, 1, 0},
-        Case{"near_tied_long", kNearTied, {20, 33, 129}, 1, 1, 0},
-        Case{"lattice", kLattice, {200, 60, 3}, 1, 1, 0},
-        Case{"lattice_one", kLattice, {200, 60, 1}, 1, 1, 0},
-        Case{"lattice_tiny", kLattice, {100, 60, 2}, 1e-38f, 1e-38f, 0},
-        Case{"lattice_huge", kLattice, {100, 60, 2}, 1.5e38f, 1.5e38f, 0},
-        Case{"duplicated", kDuplicated, {150, 100, 12}, 1, 1, 0},
-        Case{"normalised", kNormalised, {200, 150, 32}, 1, 1, 0},
-        Case{"tiny_rows_normalised", kNormalised, {30, 50, 16}, 1e-20f, 1, 0},
-        Case{"initial", kInitial, {200, 256, 16}, 1, 1, 0}, Case{"zero", kZero, {20, 40, 4}, 1, 1, 0},
-        Case{"outlier", kOutlier, {200, 64, 16}, 1, 1, 0}, Case{"hidden", kHidden, {60, 30, 6}, 1, 1, 0},
-        Case{"hidden_small", kHidden, {60, 30, 6}, 1e-15f, 1e-15f, 0},
-        Case{"rotated", kRotated, {40, 20, 37}, 1, 1, 0},
-        Case{"tiny", kRandom, {100, 64, 8}, 1e-20f, 1e-20f, 0},
-        Case{"huge", kRandom, {100, 64, 8}, 1e15f, 1e15f, 0},
-        Case{"tiny_codes", kRandom, {100, 64, 8}, 1, 1e-20f, 0},
-        Case{"tiny_rows", kRandom, {100, 64, 8}, 1e-20f, 1, 0},
-        Case{"huge_codes", kRandom, {100, 64, 8}, 1, 1e15f, 0},
-        Case{"huge_rows", kRandom, {100, 64, 8}, 1e15f, 1, 0},
-        Case{"apart", kRandom, {50, 64, 8}, 1e15f, 1e-20f, 0},
-        Case{"apart_2", kRandom, {50, 64, 8}, 1e-20f, 1e15f, 0},
-        Case{"denormal", kRandom, {50, 64, 8}, 1e-40f, 1e-40f, 0},
-        Case{"overflowing", kRandom, {50, 64, 8}, 1e37f, 1e-37f, 0},
-        Case{"initial_large", kInitial, {500, 16384, 16}, 1, 1, 0},
-        Case{"random_large", kRandom, {3000, 512, 64}, 1, 1, 0},
-        Case{"clustered_large", kClustered, {2500, 1024, 32}, 1, 1, 0}),
+    testing::Values(Case{"one", kRandom, plain(1, 1, 1), 1, 1, 0},
+                    Case{"no_rows", kRandom, plain(0, 5, 3), 1, 1, 0},
+                    Case{"one_code", kRandom, plain(50, 1, 7), 1, 1, 1},
+                    Case{"two_codes", kRandom, plain(50, 2, 1), 1, 1, 1},
+                    Case{"small", kRandom, plain(13, 33, 5), 1, 1, 1},
+                    Case{"primes", kRandom, plain(101, 67, 31), 1, 1, 3},
+                    Case{"random", kRandom, plain(300, 128, 64), 1, 1, 0},
+                    Case{"long_rows", kRandom, plain(40, 50, 513), 1, 1, 0},
+                    Case{"clustered", kClustered, plain(200, 64, 16), 1, 1, 0},
+                    Case{"near_tied", kNearTied, plain(60, 40, 8), 1, 1, 0},
+                    Case{"near_tied_long", kNearTied, plain(20, 33, 129), 1, 1, 0},
+                    Case{"lattice", kLattice, plain(200, 60, 3), 1, 1, 0},
+                    Case{"lattice_one", kLattice, plain(200, 60, 1), 1, 1, 0},
+                    Case{"lattice_tiny", kLattice, plain(100, 60, 2), 1e-38f, 1e-38f, 0},
+                    Case{"lattice_huge", kLattice, plain(100, 60, 2), 1.5e38f, 1.5e38f, 0},
+                    Case{"duplicated", kDuplicated, plain(150, 100, 12), 1, 1, 0},
+                    Case{"normalised", kNormalised, plain(200, 150, 32), 1, 1, 0},
+                    Case{"tiny_rows_normalised", kNormalised, plain(30, 50, 16), 1e-20f, 1, 0},
+                    Case{"initial", kInitial, plain(200, 256, 16), 1, 1, 0},
+                    Case{"zero", kZero, plain(20, 40, 4), 1, 1, 0},
+                    Case{"outlier", kOutlier, plain(200, 64, 16), 1, 1, 0},
+                    Case{"hidden", kHidden, plain(60, 30, 6), 1, 1, 0},
+                    Case{"hidden_small", kHidden, plain(60, 30, 6), 1e-15f, 1e-15f, 0},
+                    Case{"rotated", kRotated, plain(40, 20, 37), 1, 1, 0},
+                    Case{"tiny", kRandom, plain(100, 64, 8), 1e-20f, 1e-20f, 0},
+                    Case{"huge", kRandom, plain(100, 64, 8), 1e15f, 1e15f, 0},
+                    Case{"tiny_codes", kRandom, plain(100, 64, 8), 1, 1e-20f, 0},
+                    Case{"tiny_rows", kRandom, plain(100, 64, 8), 1e-20f, 1, 0},
+                    Case{"huge_codes", kRandom, plain(100, 64, 8), 1, 1e15f, 0},
+                    Case{"huge_rows", kRandom, plain(100, 64, 8), 1e15f, 1, 0},
+                    Case{"apart", kRandom, plain(50, 64, 8), 1e15f, 1e-20f, 0},
+                    Case{"apart_2", kRandom, plain(50, 64, 8), 1e-20f, 1e15f, 0},
+                    Case{"denormal", kRandom, plain(50, 64, 8), 1e-40f, 1e-40f, 0},
+                    Case{"overflowing", kRandom, plain(50, 64, 8), 1e37f, 1e-37f, 0},
+                    Case{"initial_large", kInitial, plain(500, 16384, 16), 1, 1, 0},
+                    Case{"random_large", kRandom, plain(3000, 512, 64), 1, 1, 0},
+                    Case{"clustered_large", kClustered, plain(2500, 1024, 32), 1, 1, 0}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(VectorQuantize, RowsThatDoNotCountHaveNoPart) {
-    const jl_vector_quantize s = {70, 20, 6};
+    const jl_vector_quantize s = plain(70, 20, 6);
     Matrix x = random_floats(420, -1.0f, 1.0f), mask(70, 1.0f);
     const Matrix codebook = random_floats(120, -1.0f, 1.0f, 2);
     for (const size_t n : {0, 13, 14, 69}) mask[n] = 0.0f, x[n * 6 + 2] = NAN;
@@ -144,7 +149,7 @@ TEST(VectorQuantize, RowsThatDoNotCountHaveNoPart) {
 }
 
 TEST(VectorQuantize, WhatIsNotFiniteIsRefusedOrMarked) {
-    const jl_vector_quantize s = {40, 9, 5};
+    const jl_vector_quantize s = plain(40, 9, 5);
     const Matrix good = random_floats(200, -1.0f, 1.0f), good_book = random_floats(45, -1.0f, 1.0f, 2);
     Matrix x = good, book = good_book;
     x[17 * 5 + 3] = INFINITY;
@@ -206,7 +211,7 @@ void backward(const jl_vector_quantize& s, const Matrix& x, const Matrix& codebo
 }
 
 TEST(VectorQuantize, GradientsEqualTheFormulasAndDifferences) {
-    const jl_vector_quantize s = {333, 17, 9};
+    const jl_vector_quantize s = plain(333, 17, 9);
     const Matrix x = random_floats(333 * 9, -1.0f, 1.0f), codebook = random_floats(17 * 9, -1.0f, 1.0f, 2),
                  d_q = random_floats(333 * 9, -1.0f, 1.0f, 3);
     Matrix mask(333, 1.0f);
@@ -242,7 +247,7 @@ TEST(VectorQuantize, GradientsEqualTheFormulasAndDifferences) {
 }
 
 TEST(VectorQuantize, BetaMultipliesTheCommitmentOnly) {
-    const jl_vector_quantize s = {50, 8, 4};
+    const jl_vector_quantize s = plain(50, 8, 4);
     const Matrix x = random_floats(200, -1.0f, 1.0f), codebook = random_floats(32, -1.0f, 1.0f, 2),
                  d_q = random_floats(200, -1.0f, 1.0f, 3);
     Forward small, large;
@@ -266,7 +271,7 @@ TEST(VectorQuantize, BetaMultipliesTheCommitmentOnly) {
 }
 
 TEST(VectorQuantize, DescendingTheCodebooksGradientMovesItAndLowersTheLoss) {
-    const jl_vector_quantize s = {100, 6, 3};
+    const jl_vector_quantize s = plain(100, 6, 3);
     const Matrix x = random_floats(300, -1.0f, 1.0f), start = random_floats(18, -1.0f, 1.0f, 2);
     Matrix codebook = start;
     const float one = 1.0f;
@@ -290,11 +295,11 @@ TEST(VectorQuantize, DescendingTheCodebooksGradientMovesItAndLowersTheLoss) {
 // ---- statistics ----
 
 TEST(VectorQuantize, MovingAveragesEqualTheTextbook) {
-    const jl_vector_quantize s = {500, 12, 5};
+    const jl_vector_quantize s = plain(500, 12, 5);
     const float decay = 0.9f;
     const double epsilon = 1e-3f;
     Matrix start = random_floats(60, -1.0f, 1.0f, 2);
-    Array<jl_vector_quantize_ema> state(std::vector<jl_vector_quantize_ema>{{decay, 1e-3f, 0, 0}});
+    Array<jl_vector_quantize_ema> state(std::vector<jl_vector_quantize_ema>{{decay, 1e-3f, 0.0f, 0, 0, 0}});
     Floats counts(Matrix(12, 0.0f)), sums(Matrix(60, 0.0f)), codebook(start);
     Workspace w(kernels().vector_quantize_workspace(&s));
     std::vector<double> n_average(12, 0.0), m_average(60, 0.0), expected = doubles(start);
@@ -311,8 +316,8 @@ TEST(VectorQuantize, MovingAveragesEqualTheTextbook) {
         }
         Floats x_array(x);
         Integers code_array(codes);
-        ASSERT_OK(kernels().vector_quantize_ema(&s, x_array.data(), code_array.data(), state.data(),
-                                                counts.data(), sums.data(), codebook.data(), w.get(),
+        ASSERT_OK(kernels().vector_quantize_ema(&s, x_array.data(), code_array.data(), state.data(), nullptr,
+                                                0, counts.data(), sums.data(), codebook.data(), w.get(),
                                                 stream()));
         // Averages from zero, divided by 1 - decay^t, Laplace smoothing.
         const double debias = 1.0 - std::pow(static_cast<double>(decay), step);
@@ -339,7 +344,7 @@ TEST(VectorQuantize, UsageIsCounted) {
         seen(std::vector<int32_t>{0, 0, 0, 8, 0});
     auto statistics = Floats::output(3);
     const auto run = [&](Integers& h) {
-        return kernels().vector_quantize_usage(5, h.data(), seen.data(), statistics.data(), stream());
+        return kernels().vector_quantize_usage(1, 5, h.data(), seen.data(), statistics.data(), stream());
     };
     ASSERT_OK(run(histogram));
     const double batch = std::pow(4.0, 0.25) * std::pow(4.0, 0.25) * std::pow(2.0, 0.5);
@@ -362,21 +367,21 @@ TEST(VectorQuantize, BadArgumentsAreNamed) {
                                                  nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
                                                  nullptr, workspace, stream());
     };
-    EXPECT_BAD_ARGUMENT(run({4, 0, 2}, x.data(), w.get()), "got 4, 0 and 2");
-    EXPECT_BAD_ARGUMENT(run({4, 2, 0}, x.data(), w.get()), "got 4, 2 and 0");
-    EXPECT_BAD_ARGUMENT(run({-1, 2, 2}, x.data(), w.get()), "got -1, 2 and 2");
-    EXPECT_BAD_ARGUMENT(run({4, int64_t{1} << 30, 1 << 19}, x.data(), w.get()), "2^38");
-    EXPECT_BAD_ARGUMENT(run({4, 2, 2}, nullptr, w.get()), "codebook is null");
-    EXPECT_BAD_ARGUMENT(run({4, 2, 2}, x.data(), {w.get().data, 8}), "8 bytes");
-    EXPECT_BAD_ARGUMENT(kernels().vector_quantize_usage(0, codes.data(), codes.data(), x.data(), stream()),
-                        "got 0");
-    const jl_vector_quantize s = {4, 2, 2};
+    EXPECT_BAD_ARGUMENT(run(plain(4, 0, 2), x.data(), w.get()), "got 4, 0 and 2");
+    EXPECT_BAD_ARGUMENT(run(plain(4, 2, 0), x.data(), w.get()), "got 4, 2 and 0");
+    EXPECT_BAD_ARGUMENT(run(plain(-1, 2, 2), x.data(), w.get()), "got -1, 2 and 2");
+    EXPECT_BAD_ARGUMENT(run(plain(4, int64_t{1} << 30, 1 << 19), x.data(), w.get()), "2^38");
+    EXPECT_BAD_ARGUMENT(run(plain(4, 2, 2), nullptr, w.get()), "codebook is null");
+    EXPECT_BAD_ARGUMENT(run(plain(4, 2, 2), x.data(), {w.get().data, 8}), "8 bytes");
+    EXPECT_BAD_ARGUMENT(kernels().vector_quantize_usage(1, 0, codes.data(), codes.data(), x.data(), stream()),
+                        "got 1 and 0");
+    const jl_vector_quantize s = plain(4, 2, 2);
     EXPECT_BAD_ARGUMENT(
         kernels().vector_quantize_backward(&s, x.data(), x.data(), codes.data(), nullptr, nullptr, nullptr,
                                            nullptr, nullptr, nullptr, nullptr, w.get(), stream()),
         "valid");
-    EXPECT_BAD_ARGUMENT(kernels().vector_quantize_ema(&s, x.data(), codes.data(), nullptr, x.data(), x.data(),
-                                                      x.data(), w.get(), stream()),
+    EXPECT_BAD_ARGUMENT(kernels().vector_quantize_ema(&s, x.data(), codes.data(), nullptr, nullptr, 0,
+                                                      x.data(), x.data(), x.data(), w.get(), stream()),
                         "null");
     if (std::string(kernels().name).rfind("cpu", 0) != 0) return;  // CUDA cannot know
     Integers wrong(std::vector<int32_t>{0, 1, 2, -1}), valid(std::vector<int32_t>{3});

@@ -86,9 +86,11 @@ public final class VectorQuantizeOps {
             }
             Tensor state =
                     scope.ofInts(
-                            Shape.of(4),
+                            Shape.of(6),
                             Float.floatToRawIntBits(decay),
                             Float.floatToRawIntBits(epsilon),
+                            0,
+                            0,
                             0,
                             0);
             return new Averages(
@@ -202,7 +204,7 @@ public final class VectorQuantizeOps {
             Scope scope, Tensor x, Tensor codes, Averages averages, Tensor codebook) {
         VectorQuantizeShape shape = shape("vector_quantize average", x, codebook);
         checkCodes("vector_quantize average", scope, x, codes);
-        require("vector_quantize average", "state", averages.state, Shape.of(4));
+        require("vector_quantize average", "state", averages.state, Shape.of(6));
         integers("vector_quantize average", "state", scope, averages.state);
         require("vector_quantize average", "counts", averages.counts, Shape.of(shape.codes()));
         require("vector_quantize average", "sums", averages.sums, codebook.shape());

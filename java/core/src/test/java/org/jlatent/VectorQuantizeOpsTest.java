@@ -159,7 +159,7 @@ final class VectorQuantizeOpsTest {
         VectorQuantizeOps.average(scope, x, r.codes(), averages, codebook);
         assertArrayEquals(new float[] {1.5f, 7, 100}, codebook.toFloatArray(), 1e-6f);
         assertArrayEquals(new float[] {1.5f, 0.5f, 0}, averages.counts().toFloatArray());
-        assertEquals(2, averages.state().toIntArray()[2]);
+        assertEquals(2, averages.state().toIntArray()[3]);
         float[] usage = VectorQuantizeOps.usage(scope, r.histogram(), seen).toFloatArray();
         assertArrayEquals(new float[] {1, 1, 1 / 3f}, usage, 1e-6f);
         Tensor even = scope.ofInts(Shape.of(3), 0, 2, 0);
