@@ -47,13 +47,12 @@ inline int64_t block_rows(int64_t rows, int64_t dims) {
     return most < kTileRows ? kTileRows : most;
 }
 
-// Memory for the search: the packed codebook, and what each strip (one thread's tasks) keeps.
+// Memory for the search: the packed codebook, and the size of what each strip (one thread's tasks) keeps.
 struct NearestMemory {
     int64_t panels, panel_floats, strip_bytes;
     float*
         packed;  // [panels] of -|e|^2 / 2 [kPanel] and values [dims, kPanel], scaled; past the last code: -inf
     double* norms;  // [codes], as stored
-    char* strips;
 
     static int64_t aligned(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
@@ -64,15 +63,9 @@ struct NearestMemory {
                       aligned(block * 8);
         packed = static_cast<float*>(memory);
         norms = reinterpret_cast<double*>(packed + panels * panel_floats);
-        strips = reinterpret_cast<char*>(norms) + aligned(codes * 8);
     }
     int64_t shared_bytes(int64_t codes) const { return panels * panel_floats * 4 + aligned(codes * 8); }
 };
-
-inline size_t nearest_bytes(int64_t rows, int64_t codes, int64_t dims) {
-    const NearestMemory m(nullptr, rows, codes, dims);
-    return static_cast<size_t>(m.shared_bytes(codes) + omp_get_max_threads() * m.strip_bytes);
-}
 
 // NaN or infinity where the row is not finite.
 inline double norm_of(const float* x, int64_t dims) {
@@ -109,10 +102,10 @@ class NearestSearch {
         return -1;
     }
 
-    // Codes of the rows [first, first + count) of x, count <= block_rows(), in the given strip of memory; -1 where
-    // row_mask is 0. False, and codes without meaning, when one of them is not finite.
-    bool block(const float* x, const float* row_mask, int64_t count, void* strip, int64_t block,
-               int32_t* codes) const {
+    // Codes of `count` <= block_rows() rows of x, `stride` apart, in the given strip of memory; -1 where row_mask is 0.
+    // They go to every `code_stride`-th place. Returns -1, or the first row that is not finite: codes are then without meaning.
+    int64_t block(const float* x, int64_t stride, const float* row_mask, int64_t count, void* strip,
+                  int64_t block, int32_t* codes, int64_t code_stride) const {
         float* rows = static_cast<float*>(strip);
         Slots* slots =
             reinterpret_cast<Slots*>(static_cast<char*>(strip) + NearestMemory::aligned(block * stride_ * 4));
@@ -120,8 +113,8 @@ class NearestSearch {
         const int64_t tiles = (count + kTileRows - 1) / kTileRows;
         for (int64_t r = 0; r < tiles * kTileRows; ++r) {
             const bool counts = r < count && (row_mask == nullptr || row_mask[r] != 0.0f);
-            norms[r] = pack_row(counts ? x + r * dims_ : nullptr, rows + r * stride_);
-            if (!(norms[r] <= kLargestFinite)) return false;
+            norms[r] = pack_row(counts ? x + r * stride : nullptr, rows + r * stride_);
+            if (!(norms[r] <= kLargestFinite)) return r;
             slots[r].best = slots[r].second = Vector{} - INFINITY;
             slots[r].code = Indices{};
         }
@@ -130,10 +123,10 @@ class NearestSearch {
                 sweep(rows + t * kTileRows * stride_, m_.packed + p * m_.panel_floats,
                       static_cast<int32_t>(p * kPanel), slots + t * kTileRows);
         for (int64_t r = 0; r < count; ++r)
-            codes[r] = row_mask != nullptr && row_mask[r] == 0.0f
-                           ? -1
-                           : static_cast<int32_t>(settle(x + r * dims_, norms[r], slots[r]));
-        return true;
+            codes[r * code_stride] = row_mask != nullptr && row_mask[r] == 0.0f
+                                         ? -1
+                                         : static_cast<int32_t>(settle(x + r * stride, norms[r], slots[r]));
+        return -1;
     }
 
   private:
