@@ -85,4 +85,15 @@ __device__ inline uint32_t f16_pair(float low, float high) {
 #endif
 }
 
+// The nearest fp16.
+__device__ inline float f16_rounded(float f) {
+#ifdef JL_EMULATED
+    return float_of_f16(f16_of_float(f));
+#else
+    float rounded;
+    asm("{ .reg .f16 h; cvt.rn.f16.f32 h, %1; cvt.f32.f16 %0, h; }" : "=f"(rounded) : "f"(f));
+    return rounded;
+#endif
+}
+
 }  // namespace jlatent::JL_TABLE
