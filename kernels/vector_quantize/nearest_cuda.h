@@ -155,37 +155,42 @@ struct SearchShared {
     unsigned unsettled_rows;
 };
 
-__device__ inline void copy_codes(const Book& book, int64_t tile, int64_t chunk, CodeBuffer* to) {
-    const uint16_t* from = book.halves + tile * kTileCodes * book.padded + chunk * kChunkDims;
+__device__ inline void copy_codes(const Book& book, int tile, int chunk, CodeBuffer* to) {
+    const uint16_t* from = book.halves + tile * (kTileCodes * book.padded) + chunk * kChunkDims;
     const int64_t left = book.padded - chunk * kChunkDims;
     for (int i = static_cast<int>(threadIdx.x); i < kTileCodes * kChunkDims / 8; i += kBlock) {
         const int code = i / (kChunkDims / 8), d = i % (kChunkDims / 8) * 8;
         if (d < left) copy_async_16(to->e + code * kCodeStride + d, from + code * book.padded + d);
     }
     const int i = static_cast<int>(threadIdx.x) * 4;
-    if (i < kTileCodes) copy_async_16(to->bias + i, book.bias + tile * kTileCodes + i);
+    if (i < kTileCodes) copy_async_16(to->bias + i, book.bias + tile * int64_t{kTileCodes} + i);
 }
 
-// What one thread of the sweep keeps. Its rows are 8 m-halves apart: row(m, half).
+// What one thread of the sweep keeps of its four rows, row_of(m, half), and of its 8 codes of a tile, column_of(p): two
+// neighbours in each of four mma, which are multiplied in pairs.
 template <int kHeld>
 struct Sweeper {
-    uint32_t a[kHeld][kWarpRows / 16][4];
-    float sum[2][4][4];    // [16 rows, 8 codes, of which 4 are this thread's]
-    float place[2][2][8];  // best of (m, half, place among the thread's codes of a tile)
+    uint32_t a[kHeld][2][4];
+    float sum[2][2][2][4];  // of pair, m, mma of the pair
+    float place[2][2][8];   // the best of (m, half, p)
+    float most[2][2];       // of this tile
     float tile_best[2][2], tile_second[2][2];
     int32_t best_tile[2][2];
+    float unit[2][2];
     int row, column;  // the warp's, in the tile
 
-    __device__ Sweeper() {
+    __device__ explicit Sweeper(const RowScale* scales) {
         const int warp = static_cast<int>(threadIdx.x) / kWarp;
         row = warp / (kTileCodes / kWarpCodes) * kWarpRows;
         column = warp % (kTileCodes / kWarpCodes) * kWarpCodes;
         JL_UNROLL
         for (int i = 0; i < 4; ++i) {
-            tile_best[i / 2][i % 2] = tile_second[i / 2][i % 2] = -INFINITY;
-            best_tile[i / 2][i % 2] = 0;
+            const int m = i / 2, half = i % 2;
+            unit[m][half] = scales[row_of(m, half)].unit;
+            tile_best[m][half] = tile_second[m][half] = -INFINITY;
+            best_tile[m][half] = 0;
             JL_UNROLL
-            for (int p = 0; p < 8; ++p) place[i / 2][i % 2][p] = -INFINITY;
+            for (int p = 0; p < 8; ++p) place[m][half][p] = -INFINITY;
         }
     }
 
@@ -193,137 +198,141 @@ struct Sweeper {
     __device__ int row_of(int m, int half) const { return row + m * 16 + half * 8 + lane() / 4; }
     __device__ int column_of(int p) const { return column + p / 2 * 8 + lane() % 4 * 2 + p % 2; }
 
-    // The fragments from `first` on.
+    // The fragments from dim `first` on.
     __device__ void load_rows(const float* rows, int64_t stride, int64_t dims, int64_t first,
                               const RowScale* scales) {
         JL_UNROLL
-        for (int m = 0; m < 2; ++m) {
+        for (int i = 0; i < 4; ++i) {
+            const int m = i / 2, half = i % 2;
+            const RowScale scale = scales[row_of(m, half)];
+            const float* x = rows + row_of(m, half) * stride;
             JL_UNROLL
-            for (int half = 0; half < 2; ++half) {
-                const RowScale scale = scales[row_of(m, half)];
-                const float* x = rows + row_of(m, half) * stride;
-                JL_UNROLL
-                for (int step = 0; step < kHeld; ++step) {
-                    JL_UNROLL
-                    for (int right = 0; right < 2; ++right) {
-                        const int64_t d = first + step * kStep + right * 8 + lane() % 4 * 2;
-                        const bool live = scale.unit != 0.0f;
-                        const float low = live && d < dims ? scale.scaled(x[d]) : 0.0f;
-                        const float high = live && d + 1 < dims ? scale.scaled(x[d + 1]) : 0.0f;
-                        a[step][m][right * 2 + half] = f16_pair(low, high);
-                    }
-                }
+            for (int j = 0; j < 2 * kHeld; ++j) {
+                const int64_t d = first + j * 8 + lane() % 4 * 2;
+                const bool live = scale.unit != 0.0f;
+                const float low = live && d < dims ? scale.scaled(x[d]) : 0.0f;
+                const float high = live && d + 1 < dims ? scale.scaled(x[d + 1]) : 0.0f;
+                a[j / 2][m][j % 2 * 2 + half] = f16_pair(low, high);
             }
         }
     }
 
-    // The dims of one step: e points at them in the buffer's first code.
-    __device__ void multiply(const uint32_t (&x)[2][4], const uint16_t* e) {
+    __device__ void clear(int pair) {
         JL_UNROLL
-        for (int pair = 0; pair < 2; ++pair) {
-            uint32_t b[4];
-            load_matrices(b, e + (column + pair * 16 + lane() / 16 * 8 + lane() % 8) * kCodeStride +
-                                 lane() / 8 % 2 * 8);
-            const uint32_t left[2] = {b[0], b[1]}, right[2] = {b[2], b[3]};
-            JL_UNROLL
-            for (int m = 0; m < 2; ++m) {
-                mma_f16(sum[m][pair * 2], x[m], left);
-                mma_f16(sum[m][pair * 2 + 1], x[m], right);
-            }
-        }
+        for (int i = 0; i < 16; ++i) sum[pair][i / 8][i / 4 % 2][i % 4] = 0.0f;
     }
 
-    __device__ void clear() {
-        JL_UNROLL
-        for (int i = 0; i < 32; ++i) sum[i / 16][i / 4 % 4][i % 4] = 0.0f;
-    }
-
-    __device__ void fold(const float* bias, const float (&unit)[2][2], int32_t tile) {
+    // One step of a pair; e points at its dims of the buffer's first code.
+    __device__ void multiply(int pair, const uint32_t (&x)[2][4], const uint16_t* e) {
+        uint32_t b[4];
+        load_matrices(
+            b, e + (column + pair * 16 + lane() / 16 * 8 + lane() % 8) * kCodeStride + lane() / 8 % 2 * 8);
+        const uint32_t left[2] = {b[0], b[1]}, right[2] = {b[2], b[3]};
         JL_UNROLL
         for (int m = 0; m < 2; ++m) {
+            mma_f16(sum[pair][m][0], x[m], left);
+            mma_f16(sum[pair][m][1], x[m], right);
+        }
+    }
+
+    __device__ void begin_tile() {
+        JL_UNROLL
+        for (int i = 0; i < 4; ++i) most[i / 2][i % 2] = -INFINITY;
+    }
+
+    __device__ void fold(int pair, const float* bias) {
+        JL_UNROLL
+        for (int i = 0; i < 4; ++i) {
+            const int p = pair * 4 + i;
+            const float c = bias[column_of(p)];
             JL_UNROLL
-            for (int half = 0; half < 2; ++half) {
-                float most = -INFINITY;
-                JL_UNROLL
-                for (int p = 0; p < 8; ++p) {
-                    const float s = fmaf(sum[m][p / 2][half * 2 + p % 2], unit[m][half], bias[column_of(p)]);
-                    place[m][half][p] = fmaxf(place[m][half][p], s);
-                    most = fmaxf(most, s);
-                }
-                float& best = tile_best[m][half];
-                tile_second[m][half] = fmaxf(tile_second[m][half], fminf(most, best));
-                if (most > best) best_tile[m][half] = tile;
-                best = fmaxf(best, most);
+            for (int r = 0; r < 4; ++r) {
+                const int m = r / 2, half = r % 2;
+                const float s = fmaf(sum[pair][m][i / 2][half * 2 + i % 2], unit[m][half], c);
+                place[m][half][p] = fmaxf(place[m][half][p], s);
+                most[m][half] = fmaxf(most[m][half], s);
             }
         }
     }
 
-    // Where two codes share the best score the code written may be another; second = best shows it.
+    __device__ void end_tile(int tile) {
+        JL_UNROLL
+        for (int i = 0; i < 4; ++i) {
+            const int m = i / 2, half = i % 2;
+            float& best = tile_best[m][half];
+            tile_second[m][half] = fmaxf(tile_second[m][half], fminf(most[m][half], best));
+            if (most[m][half] > best) best_tile[m][half] = tile;
+            best = fmaxf(best, most[m][half]);
+        }
+    }
+
+    // Where two codes share the best score, the code may be another; second = best then.
     __device__ void write(SearchShared* shared) const {
         const int slot = column / kWarpCodes * 4 + lane() % 4;
         JL_UNROLL
-        for (int m = 0; m < 2; ++m) {
+        for (int i = 0; i < 4; ++i) {
+            const int m = i / 2, half = i % 2, r = row_of(m, half);
+            float best = -INFINITY, second = tile_second[m][half];
+            int at = 0;
             JL_UNROLL
-            for (int half = 0; half < 2; ++half) {
-                float best = -INFINITY, second = tile_second[m][half];
-                int at = 0;
-                JL_UNROLL
-                for (int p = 0; p < 8; ++p) {
-                    const float s = place[m][half][p];
-                    second = fmaxf(second, fminf(s, best));
-                    at = s > best ? column_of(p) : at;
-                    best = fmaxf(best, s);
-                }
-                const int r = row_of(m, half);
-                shared->best[slot][r] = best;
-                shared->second[slot][r] = second;
-                shared->code[slot][r] = best_tile[m][half] * kTileCodes + at;
+            for (int p = 0; p < 8; ++p) {
+                const float s = place[m][half][p];
+                second = fmaxf(second, fminf(s, best));
+                at = s > best ? column_of(p) : at;
+                best = fmaxf(best, s);
             }
+            shared->best[slot][r] = best;
+            shared->second[slot][r] = second;
+            shared->code[slot][r] = best_tile[m][half] * kTileCodes + at;
         }
     }
 };
 
-// Fills best, second and code of the block's rows from their scales. kHeldSteps: of 16 dims, that stay in registers; 0: rows
-// of any length, which are loaded again for every tile of codes. All threads; the rows' scales are there behind a barrier.
+// Fills best, second and code of the block's rows from their scales. kHeldSteps: of 16 dims, that stay in registers; 0:
+// rows of any length, which are loaded again for every tile of codes. All threads; the scales are there behind a barrier.
 template <int kHeldSteps>
 __device__ void sweep(const float* rows, int64_t stride, const Book& book, SearchShared* shared) {
-    constexpr int kHeld = kHeldSteps == 0 ? kChunkSteps : kHeldSteps;
-    constexpr int kHeldChunks = kHeld / kChunkSteps;
-    const int64_t chunks = (book.padded + kChunkDims - 1) / kChunkDims;
-    const int64_t tiles = (book.codes + kTileCodes - 1) / kTileCodes, all = tiles * chunks;
-    Sweeper<kHeld> own;
-    float unit[2][2];
-    JL_UNROLL
-    for (int i = 0; i < 4; ++i) unit[i / 2][i % 2] = shared->scale[own.row_of(i / 2, i % 2)].unit;
-    int64_t next_tile = 0, next_chunk = 0, at = 0;  // to copy next; buffers asked for
+    constexpr int kHeld = kHeldSteps == 0 ? kChunkSteps : kHeldSteps, kHeldChunks = kHeld / kChunkSteps;
+    const int chunks = kHeldSteps == kChunkSteps
+                           ? 1  // sums of one pair are gone before those of the other begin
+                           : static_cast<int>((book.padded + kChunkDims - 1) / kChunkDims);
+    const int tiles = static_cast<int>((book.codes + kTileCodes - 1) / kTileCodes);
+    int tile_to_copy = 0, chunk_to_copy = 0, to_copy = 0, to_read = 0;  // the last two: buffers
     const auto copy_next = [&] {
-        if (at < all) copy_codes(book, next_tile, next_chunk, &shared->buffer[at % kBuffers]);
+        if (tile_to_copy < tiles) copy_codes(book, tile_to_copy, chunk_to_copy, &shared->buffer[to_copy]);
         copy_async_commit();
-        ++at;
-        if (++next_chunk == chunks) next_chunk = 0, ++next_tile;
+        to_copy = to_copy + 1 < kBuffers ? to_copy + 1 : 0;
+        if (++chunk_to_copy == chunks) chunk_to_copy = 0, ++tile_to_copy;
     };
     for (int i = 0; i + 1 < kBuffers; ++i) copy_next();
+    Sweeper<kHeld> own(shared->scale);
     if (kHeldSteps != 0) own.load_rows(rows, stride, book.dims, 0, shared->scale);
-    for (int64_t tile = 0; tile < tiles; ++tile) {
-        own.clear();
-        const CodeBuffer* buffer = nullptr;
-        for (int64_t base = 0; base < chunks; base += kHeldChunks) {
-            if (kHeldSteps == 0) own.load_rows(rows, stride, book.dims, base * kChunkDims, shared->scale);
+    for (int tile = 0; tile < tiles; ++tile) {
+        own.begin_tile();
+        for (int base = 0; base < chunks; base += kHeldChunks) {
+            if (kHeldSteps == 0)
+                own.load_rows(rows, stride, book.dims, base * int64_t{kChunkDims}, shared->scale);
             JL_UNROLL
             for (int c = 0; c < kHeldChunks; ++c) {
                 if (base + c >= chunks) break;
                 copy_async_wait<kBuffers - 2>();
                 __syncthreads();  // the buffer is there for all, and the one asked for next has been read
-                buffer = &shared->buffer[(at - (kBuffers - 1)) % kBuffers];
                 copy_next();
-                const int64_t left = book.padded - (base + c) * kChunkDims;
+                const CodeBuffer& buffer = shared->buffer[to_read];
+                to_read = to_read + 1 < kBuffers ? to_read + 1 : 0;
+                const int64_t left = book.padded - (base + c) * int64_t{kChunkDims};
                 JL_UNROLL
-                for (int step = 0; step < kChunkSteps; ++step)
-                    if (step * kStep < left)
-                        own.multiply(own.a[c * kChunkSteps + step], buffer->e + step * kStep);
+                for (int pair = 0; pair < 2; ++pair) {
+                    if (base + c == 0) own.clear(pair);
+                    JL_UNROLL
+                    for (int step = 0; step < kChunkSteps; ++step)
+                        if (step * kStep < left)
+                            own.multiply(pair, own.a[c * kChunkSteps + step], buffer.e + step * kStep);
+                    if (base + c + 1 == chunks) own.fold(pair, buffer.bias);
+                }
             }
         }
-        own.fold(buffer->bias, unit, static_cast<int32_t>(tile));
+        own.end_tile(tile);
     }
     own.write(shared);
 }
