@@ -6,7 +6,8 @@
 namespace jlatent::JL_TABLE {
 
 // `width` values from element `at` on, as f32: where they lie, or in `scratch`.
-inline const float* widened(const void* values, int32_t type, int64_t at, int64_t width, float* scratch) {
+template <class Width>
+const float* widened(const void* values, int32_t type, int64_t at, Width width, float* scratch) {
     if (type == JL_F32) return static_cast<const float*>(values) + at;
     const uint16_t* from = static_cast<const uint16_t*>(values) + at;
 #pragma omp simd
@@ -15,7 +16,8 @@ inline const float* widened(const void* values, int32_t type, int64_t at, int64_
 }
 
 // Rounds `width` values to `type`, from element `at` on; `from` may be their place already.
-inline void store(const float* from, void* values, int32_t type, int64_t at, int64_t width) {
+template <class Width>
+void store(const float* from, void* values, int32_t type, int64_t at, Width width) {
     if (type == JL_F32) {
         float* to = static_cast<float*>(values) + at;
 #pragma omp simd

@@ -1,3 +1,5 @@
+#include <type_traits>
+
 #include "residuals_cpu.h"
 
 namespace jlatent::JL_TABLE {
@@ -15,31 +17,44 @@ void for_rows(const jl_vector_quantize& s, Body body) {
     });
 }
 
-// Columns of a head: x, the total q of all stages, and the sum of their residuals.
+// Columns of a head: x, the total q of all stages where it is asked for, and the sum of their residuals.
 struct Columns {
     float x[kColumns], q[kColumns], residuals[kColumns];
 
-    Columns(const Residuals& rows, int64_t n, int64_t start, int64_t width) {
+    template <class Width>
+    Columns(const Residuals& rows, int64_t n, int64_t start, Width width, bool total) {
         const float* from = widened(rows.x, rows.s.type, rows.at(n) + start, width, x);
-        float r[kColumns];
+        const float* first = rows.entry(n, 0) + start;
 #pragma omp simd
-        for (int64_t d = 0; d < width; ++d) x[d] = r[d] = from[d], q[d] = residuals[d] = 0.0f;
-        for (int64_t t = 0; t < rows.s.stages; ++t) {
+        for (int64_t d = 0; d < width; ++d) {
+            x[d] = from[d];
+            q[d] = first[d];
+            residuals[d] = x[d] - q[d];
+        }
+        if (rows.s.stages == 1) return;
+        float r[kColumns];
+        memcpy(r, residuals, sizeof r);
+        for (int64_t t = 1; t < rows.s.stages; ++t) {
             const float* e = rows.entry(n, t) + start;
 #pragma omp simd
             for (int64_t d = 0; d < width; ++d) {
                 r[d] -= e[d];
                 residuals[d] += r[d];
-                q[d] += e[d];
             }
+            if (!total) continue;
+#pragma omp simd
+            for (int64_t d = 0; d < width; ++d) q[d] += e[d];
         }
     }
 };
 
+// body(start, width) for kColumns columns at a time, a width the compiler knows, and for what is left.
 template <class Body>
 void for_columns(int64_t dims, Body body) {
-    for (int64_t start = 0; start < dims; start += kColumns)
-        body(start, dims - start < kColumns ? dims - start : kColumns);
+    int64_t start = 0;
+    for (; start + kColumns <= dims; start += kColumns)
+        body(start, std::integral_constant<int64_t, kColumns>());
+    if (start < dims) body(start, dims - start);
 }
 
 // The rotation trick's gradient as one sum: T = d d_q + x x + q q.
@@ -49,10 +64,11 @@ struct Rotation {
 Rotation rotation(const Residuals& rows, const void* d_q, int64_t n) {
     const int64_t dims = rows.s.dims;
     double xx = 0.0, qq = 0.0, xd = 0.0, qd = 0.0, square = 0.0;
-    for_columns(dims, [&](int64_t start, int64_t width) {
-        const Columns c(rows, n, start, width);
+    for_columns(dims, [&](int64_t start, auto width) {
+        const Columns c(rows, n, start, width, true);
         float scratch[kColumns];
         const float* given = widened(d_q, rows.s.type, rows.at(n) + start, width, scratch);
+#pragma omp simd reduction(+ : xx, qq, xd, qd)
         for (int64_t i = 0; i < width; ++i) {
             const double x = c.x[i], q = c.q[i], d = given[i];
             xx += x * x, qq += q * q, xd += x * d, qd += q * d;
@@ -62,8 +78,9 @@ Rotation rotation(const Residuals& rows, const void* d_q, int64_t n) {
     if (xx == 0.0 || qq == 0.0) return straight;
     const double of_x = 1.0 / std::sqrt(xx), of_q = 1.0 / std::sqrt(qq);
     // |x^ + q^|^2 by itself: 2 + 2 <x^, q^> would cancel.
-    for_columns(dims, [&](int64_t start, int64_t width) {
-        const Columns c(rows, n, start, width);
+    for_columns(dims, [&](int64_t start, auto width) {
+        const Columns c(rows, n, start, width, true);
+#pragma omp simd reduction(+ : square)
         for (int64_t i = 0; i < width; ++i) {
             const double u = c.x[i] * of_x + c.q[i] * of_q;
             square += u * u;
@@ -101,12 +118,13 @@ jl_status vector_quantize_backward(const jl_vector_quantize* shape, const void* 
                 const Residuals rows = {s, x, codebook, codes, h, s.stages};
                 const bool rotates = s.rotate != 0 && d_q != nullptr;
                 const Rotation t = rotates ? rotation(rows, d_q, n) : Rotation{1.0, 0.0, 0.0};
-                for_columns(s.dims, [&](int64_t start, int64_t width) {
-                    const Columns c(rows, n, start, width);
+                for_columns(s.dims, [&](int64_t start, auto width) {
+                    const Columns c(rows, n, start, width, rotates);
                     float scratch[kColumns] = {}, out[kColumns];
                     const float* d =
                         d_q == nullptr ? scratch : widened(d_q, s.type, rows.at(n) + start, width, scratch);
                     if (rotates)
+#pragma omp simd
                         for (int64_t i = 0; i < width; ++i)
                             out[i] = static_cast<float>(t.d * d[i] + t.x * c.x[i] + t.q * c.q[i]) +
                                      scale * c.residuals[i];

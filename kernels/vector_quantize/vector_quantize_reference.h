@@ -30,7 +30,7 @@ class Expansion {
 };
 
 // The sign of |x - a|^2 - |x - b|^2; products of floats are exact in fp64.
-int compare_distances(const float* x, const float* a, const float* b, size_t dims) {
+inline int compare_distances(const float* x, const float* a, const float* b, size_t dims) {
     Expansion sum;
     for (size_t d = 0; d < dims; ++d) {
         const double xd = x[d], ad = a[d], bd = b[d];
@@ -42,7 +42,7 @@ int compare_distances(const float* x, const float* a, const float* b, size_t dim
     return sum.sign();
 }
 
-int32_t nearest(const float* x, const Matrix& codebook, size_t codes, size_t dims) {
+inline int32_t nearest(const float* x, const Matrix& codebook, size_t codes, size_t dims) {
     std::vector<double> score(codes), slack(codes);
     double least = -std::numeric_limits<double>::infinity();
     for (size_t k = 0; k < codes; ++k) {
@@ -67,7 +67,7 @@ int32_t nearest(const float* x, const Matrix& codebook, size_t codes, size_t dim
 // ---- cases ----
 
 // One head, one stage, f32, straight through.
-jl_vector_quantize plain(int64_t rows, int64_t codes, int64_t dims) {
+inline jl_vector_quantize plain(int64_t rows, int64_t codes, int64_t dims) {
     return {rows, 1, 1, codes, dims, JL_F32, 0};
 }
 
@@ -93,13 +93,13 @@ struct Case {
     size_t shift;
 };
 
-void normalise(float* row, size_t dims) {
+inline void normalise(float* row, size_t dims) {
     double sum = 0.0;
     for (size_t d = 0; d < dims; ++d) sum += static_cast<double>(row[d]) * row[d];
     for (size_t d = 0; d < dims; ++d) row[d] = static_cast<float>(row[d] / std::sqrt(sum));
 }
 
-void make(const Case& c, Matrix* x, Matrix* e) {
+inline void make(const Case& c, Matrix* x, Matrix* e) {
     const size_t rows = static_cast<size_t>(c.s.rows), codes = static_cast<size_t>(c.s.codes),
                  dims = static_cast<size_t>(c.s.dims);
     std::mt19937 engine(7);
