@@ -36,6 +36,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"clustered", kClustered, plain(200, 64, 16), 1, 1, 0},
                     Case{"near_tied", kNearTied, plain(60, 40, 8), 1, 1, 0},
                     Case{"near_tied_long", kNearTied, plain(20, 33, 129), 1, 1, 0},
+                    Case{"periodic", kPeriodic, plain(150, 192, 16), 1, 1, 0},
                     Case{"lattice", kLattice, plain(200, 60, 3), 1, 1, 0},
                     Case{"lattice_one", kLattice, plain(200, 60, 1), 1, 1, 0},
                     Case{"lattice_tiny", kLattice, plain(100, 60, 2), 1e-38f, 1e-38f, 0},
