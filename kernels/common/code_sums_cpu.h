@@ -1,5 +1,7 @@
 // code_sums.h on the CPU.
 #pragma once
+#include <type_traits>
+
 #include "code_sums.h"
 #include "parallel.h"
 
@@ -59,13 +61,21 @@ struct PlainRows {
 
 constexpr int64_t kColumns = 64;  // of a row that are worked on at a time, on the stack
 
+// body(start, width) for kColumns columns at a time, a width the compiler knows, and for what is left.
+template <class Body>
+void for_columns(int64_t dims, Body body) {
+    int64_t start = 0;
+    for (; start + kColumns <= dims; start += kColumns)
+        body(start, std::integral_constant<int64_t, kColumns>());
+    if (start < dims) body(start, dims - start);
+}
+
 // out[:] = sum of the rows at order[first] .. order[end - 1], less the origin's each time, in this order.
 template <bool kOrigin, class Rows>
 void sum_positions(const Rows& rows, const float* origin, const int32_t* order, int64_t first, int64_t end,
                    int64_t dims, float* out) {
     constexpr int64_t kAhead = 8;
-    for (int64_t start = 0; start < dims; start += kColumns) {
-        const int64_t width = dims - start < kColumns ? dims - start : kColumns;
+    for_columns(dims, [&](int64_t start, auto width) {
         float sum[kColumns] = {}, scratch[kColumns];
         for (int64_t p = first; p < end; ++p) {
             // The rows lie anywhere: ask early.
@@ -75,7 +85,7 @@ void sum_positions(const Rows& rows, const float* origin, const int32_t* order, 
             for (int64_t d = 0; d < width; ++d) sum[d] += kOrigin ? row[d] - origin[start + d] : row[d];
         }
         memcpy(out + start, sum, static_cast<size_t>(width) * sizeof(float));
-    }
+    });
 }
 
 // Codes and positions share one line of slots, so that tasks are alike however codes are spread: position p of code k

@@ -45,7 +45,8 @@ struct Residuals {
         return codebook + ((head * s.stages + of_stage) * s.codes + code) * s.dims;
     }
     // Columns [start, start + width) of row n, which counts; `scratch` has room for them.
-    const float* row(int64_t n, int64_t start, int64_t width, float* scratch) const {
+    template <class Width>
+    const float* row(int64_t n, int64_t start, Width width, float* scratch) const {
         const float* r = widened(x, s.type, at(n) + start, width, scratch);
         for (int64_t t = 0; t < stage; ++t) {
             const float* e = entry(n, t) + start;

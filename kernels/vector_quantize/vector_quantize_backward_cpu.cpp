@@ -1,5 +1,3 @@
-#include <type_traits>
-
 #include "residuals_cpu.h"
 
 namespace jlatent::JL_TABLE {
@@ -47,15 +45,6 @@ struct Columns {
         }
     }
 };
-
-// body(start, width) for kColumns columns at a time, a width the compiler knows, and for what is left.
-template <class Body>
-void for_columns(int64_t dims, Body body) {
-    int64_t start = 0;
-    for (; start + kColumns <= dims; start += kColumns)
-        body(start, std::integral_constant<int64_t, kColumns>());
-    if (start < dims) body(start, dims - start);
-}
 
 // The rotation trick's gradient as one sum: T = d d_q + x x + q q.
 struct Rotation {

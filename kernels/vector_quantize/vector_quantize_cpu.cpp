@@ -127,13 +127,13 @@ float perplexity(const int32_t* counts, int64_t codes, double total) {
 
 bool row_is_finite(const jl_vector_quantize& s, const void* x, int64_t n) {
     const int64_t dims = s.heads * s.dims;
-    for (int64_t start = 0; start < dims; start += kColumns) {
+    bool finite = true;
+    for_columns(dims, [&](int64_t start, int64_t width) {
         float scratch[kColumns];
-        const int64_t width = dims - start < kColumns ? dims - start : kColumns;
-        if (!(norm_of(widened(x, s.type, n * dims + start, width, scratch), width) <= kLargestFinite))
-            return false;
-    }
-    return true;
+        const float* values = widened(x, s.type, n * dims + start, width, scratch);
+        finite = finite && norm_of(values, width) <= kLargestFinite;
+    });
+    return finite;
 }
 
 }  // namespace

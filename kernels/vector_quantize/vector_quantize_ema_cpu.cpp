@@ -29,15 +29,14 @@ int64_t revive(const Residuals& rows, const CodeSort& sort, float least, float m
         if (!(book.counts[k] < least) || number++ != revival_position(pair, bits, dead, pairs)) continue;
         const int64_t n = sort.order[revival_position(pair++, bits, present, pairs)];
         book.counts[k] = mean;
-        for (int64_t start = 0; start < dims; start += kColumns) {
-            const int64_t width = dims - start < kColumns ? dims - start : kColumns;
+        for_columns(dims, [&](int64_t start, int64_t width) {
             float scratch[kColumns];
             const float* r = rows.row(n, start, width, scratch);
             for (int64_t d = 0; d < width; ++d) {
                 book.codebook[k * dims + start + d] = r[d];
                 if (book.sums != nullptr) book.sums[k * dims + start + d] = mean * r[d];
             }
-        }
+        });
     }
     return pairs;
 }
