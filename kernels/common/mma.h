@@ -85,15 +85,17 @@ __device__ inline uint32_t f16_pair(float low, float high) {
 #endif
 }
 
-// The nearest fp16.
-__device__ inline float f16_rounded(float f) {
+__device__ inline float f16_value(uint16_t half) {
 #ifdef JL_EMULATED
-    return float_of_f16(f16_of_float(f));
+    return float_of_f16(half);
 #else
-    float rounded;
-    asm("{ .reg .f16 h; cvt.rn.f16.f32 h, %1; cvt.f32.f16 %0, h; }" : "=f"(rounded) : "f"(f));
-    return rounded;
+    float value;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(half));
+    return value;
 #endif
 }
+
+// The nearest fp16.
+__device__ inline float f16_rounded(float f) { return f16_value(static_cast<uint16_t>(f16_pair(f, 0.0f))); }
 
 }  // namespace jlatent::JL_TABLE

@@ -71,6 +71,8 @@ struct SearchShared {
     RowScale scale[kTileRows];
     float best[kSlots][kTileRows], second[kSlots][kTileRows];
     int32_t code[kSlots][kTileRows];
+    double least[kTileRows];  // the next three: of rows that the sweep does not settle
+    Nearest nearest[kWarps];
     int32_t unsettled[kTileRows];
     unsigned unsettled_rows;
 };
@@ -99,6 +101,13 @@ struct Sweeper {
     float unit[2][2];
     int row, column;  // the warp's, in the tile
 
+    // The codes of a slot, in ascending order: kCodes a tile.
+    static constexpr int kCodes = 8;
+    __device__ static int64_t code_of(int slot, int64_t i) {
+        const int p = static_cast<int>(i % kCodes);
+        return i / kCodes * kTileCodes + slot / 4 * kWarpCodes + p / 2 * 8 + slot % 4 * 2 + p % 2;
+    }
+
     __device__ explicit Sweeper(const RowScale* scales) {
         const int warp = static_cast<int>(threadIdx.x) / kWarp;
         row = warp / (kTileCodes / kWarpCodes) * kWarpRows;
@@ -116,7 +125,8 @@ struct Sweeper {
 
     __device__ static int lane() { return static_cast<int>(threadIdx.x) % kWarp; }
     __device__ int row_of(int m, int half) const { return row + m * 16 + half * 8 + lane() / 4; }
-    __device__ int column_of(int p) const { return column + p / 2 * 8 + lane() % 4 * 2 + p % 2; }
+    __device__ int slot() const { return column / kWarpCodes * 4 + lane() % 4; }
+    __device__ int column_of(int p) const { return static_cast<int>(code_of(slot(), p)); }
 
     // The fragments from dim `first` on.
     __device__ void load_rows(const float* rows, int64_t stride, int64_t dims, int64_t first,
@@ -188,7 +198,7 @@ struct Sweeper {
 
     // Where two codes share the best score, the code may be another; second = best then.
     __device__ void write(SearchShared* shared) const {
-        const int slot = column / kWarpCodes * 4 + lane() % 4;
+        const int slot = this->slot();
         JL_UNROLL
         for (int i = 0; i < 4; ++i) {
             const int m = i / 2, half = i % 2, r = row_of(m, half);
