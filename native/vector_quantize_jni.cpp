@@ -53,3 +53,11 @@ JL_JNI(jint, VectorQuantizeKernels, usage0)
                                                  pointer<int32_t>(seen), pointer<float>(statistics),
                                                  stream_of(stream));
 }
+
+JL_JNI(jint, VectorQuantizeKernels, histogram0)
+(JNIEnv*, jclass, jlong table, jlong row_count, jlong book_count, jlong code_count, jlong codes,
+ jlong histogram, jlong stream) {
+    return kernels(table)->vector_quantize_histogram(row_count, book_count, code_count,
+                                                     pointer<const int32_t>(codes),
+                                                     pointer<int32_t>(histogram), stream_of(stream));
+}

@@ -1,6 +1,6 @@
 // Lets one header of arithmetic serve nvcc, the emulator and the CPU compiler.
 //
-// JL_TABLE is the name of the implementation being compiled (avx512, avx2, baseline, emulated, cuda).
+// JL_TABLE is the name of the implementation being compiled (amx, avx512, avx2, baseline, emulated, cuda).
 // Everything an operation defines lives in namespace jlatent::JL_TABLE, so that one library can hold several
 // builds of the same source and the linker never merges an AVX-512 inline function into the baseline one.
 #pragma once

@@ -119,21 +119,23 @@ __device__ inline void store_quad(uint16_t* p, int64_t i, int count, const Quad&
 // ---- reductions: fixed trees, so that a sum is the same in every run ----
 
 // Sum over the `width` lanes (a power of two) that share the warp's lane / width; every one of them gets it.
-__device__ inline float warp_sum(float v, int width = kWarp) {
+template <class T>
+__device__ inline T warp_sum(T v, int width = kWarp) {
     for (int offset = width / 2; offset > 0; offset /= 2) v += __shfl_xor_sync(0xffffffffu, v, offset);
     return v;
 }
 
 // Sum over the block; thread 0 gets it. All threads must call. Two calls in a row are safe.
-__device__ inline float block_sum(float v) {
-    JL_SHARED(float, partial, [kWarp]);
+template <class T>
+__device__ inline T block_sum(T v) {
+    JL_SHARED(T, partial, [kWarp]);
     const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp,
               warps = (blockDim.x + kWarp - 1) / kWarp;
     v = warp_sum(v);
     __syncthreads();  // an earlier call's readers are done
     if (lane == 0) partial[warp] = v;
     __syncthreads();
-    if (warp == 0) v = warp_sum(lane < warps ? partial[lane] : 0.0f);
+    if (warp == 0) v = warp_sum(lane < warps ? partial[lane] : T{0});
     return v;
 }
 

@@ -153,12 +153,27 @@ typedef struct {
     uint32_t reserved;
 } jl_vector_quantize_ema;
 
+/* ---- finite_scalar_quantize ---- */
+typedef struct {
+    int64_t rows;
+    int64_t dims;       /* values a row, in [1, 30] */
+    int32_t levels[30]; /* of each: at least 2, their product below 2^31; past dims: ignored */
+} jl_finite_scalar_quantize;
+
+/* ---- lookup_free_quantize ---- */
+typedef struct {
+    int64_t rows;
+    int64_t dims;      /* bits a code, in [1, 30] */
+    float temperature; /* of the soft assignment whose entropy is taken; > 0 */
+    float reserved;
+} jl_lookup_free_quantize;
+
 /* A table of launchers. Grows only at its end: check struct_size before using an entry newer than your
  * header's floor. */
 typedef struct {
     uint32_t abi_version;
     uint32_t struct_size;
-    const char* name;                /* "cpu-avx512", "cpu-avx2", "cpu-baseline", "emulated", "cuda" */
+    const char* name; /* "cpu-amx", "cpu-avx512", "cpu-avx2", "cpu-baseline", "emulated", "cuda" */
     const char* (*last_error)(void); /* text for this thread's last status that was not JL_OK */
 
     /* random.h */
@@ -258,6 +273,38 @@ typedef struct {
                                      jl_stream stream);
     jl_status (*vector_quantize_usage)(int64_t books, int64_t codes, const int32_t* histogram, int32_t* seen,
                                        float* statistics, jl_stream stream);
+
+    /* finite_scalar_quantize.h */
+    jl_status (*finite_scalar_quantize_forward)(const jl_finite_scalar_quantize* shape, const float* x,
+                                                int32_t* codes, float* q, jl_stream stream);
+    jl_status (*finite_scalar_quantize_backward)(const jl_finite_scalar_quantize* shape, const float* x,
+                                                 const float* d_q, float* d_x, jl_stream stream);
+    jl_status (*finite_scalar_quantize_decode)(const jl_finite_scalar_quantize* shape, const int32_t* codes,
+                                               float* q, jl_stream stream);
+
+    /* lookup_free_quantize.h */
+    size_t (*lookup_free_quantize_workspace)(const jl_lookup_free_quantize* shape);
+    jl_status (*lookup_free_quantize_forward)(const jl_lookup_free_quantize* shape, const float* x,
+                                              const float* beta, const float* gamma, int32_t* codes, float* q,
+                                              float* commitment, float* penalty, float* entropies,
+                                              float* bit_log_odds, jl_workspace workspace, jl_stream stream);
+    jl_status (*lookup_free_quantize_backward)(const jl_lookup_free_quantize* shape, const float* x,
+                                               const float* bit_log_odds, const float* beta,
+                                               const float* gamma, const float* d_q,
+                                               const float* d_commitment, const float* d_penalty, float* d_x,
+                                               jl_stream stream);
+    jl_status (*lookup_free_quantize_decode)(const jl_lookup_free_quantize* shape, const int32_t* codes,
+                                             float* q, jl_stream stream);
+
+    /* l2_normalize.h */
+    jl_status (*l2_normalize_forward)(const float* x, float* y, int64_t rows, int64_t dims, float epsilon,
+                                      jl_stream stream);
+    jl_status (*l2_normalize_backward)(const float* x, const float* dy, float* dx, int64_t rows, int64_t dims,
+                                       float epsilon, jl_stream stream);
+
+    /* vector_quantize.h */
+    jl_status (*vector_quantize_histogram)(int64_t rows, int64_t books, int64_t codes, const int32_t* given,
+                                           int32_t* histogram, jl_stream stream);
 } jl_kernels;
 
 /* The table, or null when this machine can't run it (why: jl_open_error()). Never unloads, never fails twice

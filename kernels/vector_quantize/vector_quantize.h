@@ -38,6 +38,9 @@
 // Usage: seen[k] += histogram[k] (at most 2^31 - 1); statistics = perplexity of histogram, perplexity of seen, the
 // part of the codes with seen[k] > 0; for every book. Perplexity: exp(-sum p log p); 0 where there are no rows.
 //
+// Histogram, for codes made elsewhere, codes [rows, books]: histogram[b,k] = rows with code k in book b; -1 does not count.
+// The CPU refuses other codes outside [0, K) with JL_BAD_ARGUMENT, which names one; CUDA leaves them out.
+//
 // x, q, d_q, d_x `type` [rows, heads, dims]   codes i32 [rows, heads, stages]   row_mask f32 [rows], or null: all rows
 // count   row_errors [rows]   codebook, sums, d_codebook [heads, stages, codes, dims]   histogram, seen i32 [heads,
 // stages, codes]   counts [heads, stages, codes]   valid, invalid i32 [1]   codebook_loss, commitment,
@@ -49,9 +52,9 @@
 //                 row, or code, with JL_BAD_ARGUMENT, which names one; the outputs are then without meaning. CUDA
 //                 cannot know without waiting: such a row has codes -1 in all heads and stages, q and row_errors NaN, and
 //                 *invalid (or null) grows by one for each; with a bad code in any book every row is so.
-// exact           A pass in f32, on CUDA in fp16 on tensor cores, with a rigorous bound of its error settles most rows;
-//                 fp64 with its own bound decides the others, and integers what fp64 leaves open: nearest.h. So all
-//                 tables give the same codes.
+// exact           A pass in f32 with a rigorous bound of its error settles most rows (on processors with AMX one in bf16
+//                 before it: nearest_amx.h; on CUDA one in fp16 in its place: nearest_cuda.h); fp64 with its own bound
+//                 decides the others, and integers what fp64 leaves open: nearest.h. So all tables give the same codes.
 // deterministic   yes: sums in a fixed order (code_sums.h)
 // workspace       vector_quantize_workspace(shape) bytes for each launcher; O(rows + heads stages codes dims)
 // work            forward 2 rows heads stages codes dims FLOP
@@ -113,6 +116,19 @@ inline jl_status check_vector_quantize_usage(int64_t books, int64_t codes, const
     return JL_OK;
 }
 
+inline jl_status check_vector_quantize_histogram(int64_t rows, int64_t books, int64_t codes,
+                                                 const void* given, const void* histogram) {
+    JL_REQUIRE(
+        rows >= 0 && rows < (int64_t{1} << 31) && books >= 0 && codes >= 1 && fits({rows, books}) &&
+            fits({books, codes}),
+        "vector_quantize_histogram: rows must be in [0, 2^31), books at least 0, codes at least 1 and arrays "
+        "at most 2^38 elements, got %lld, %lld and %lld",
+        static_cast<long long>(rows), static_cast<long long>(books), static_cast<long long>(codes));
+    JL_REQUIRE(books == 0 || ((rows == 0 || given != nullptr) && histogram != nullptr),
+               "vector_quantize_histogram: an array is null");
+    return JL_OK;
+}
+
 // 2 weight / (V H D), with row_dims = H D: what gradients of a mean of squares are multiplied with.
 JL_HOST_DEVICE float mean_square_scale(float weight, int32_t valid, int64_t row_dims) {
     return valid == 0 ? 0.0f
@@ -160,5 +176,7 @@ jl_status vector_quantize_ema(const jl_vector_quantize* shape, const void* x, co
                               jl_stream stream);
 jl_status vector_quantize_usage(int64_t books, int64_t codes, const int32_t* histogram, int32_t* seen,
                                 float* statistics, jl_stream stream);
+jl_status vector_quantize_histogram(int64_t rows, int64_t books, int64_t codes, const int32_t* given,
+                                    int32_t* histogram, jl_stream stream);
 
 }  // namespace jlatent::JL_TABLE

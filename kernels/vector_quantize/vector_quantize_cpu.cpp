@@ -31,7 +31,7 @@ struct ForwardMemory {
         const NearestMemory one(nullptr, s.rows, s.codes, s.dims);
         const int64_t count = s.heads * s.stages;
         const bool apart = s.stages > 1 || s.type != JL_F32;  // x itself will not do for residuals
-        book_bytes = one.shared_bytes(s.codes);
+        book_bytes = one.shared_bytes;
         search_bytes = one.strip_bytes;
         strip_bytes = search_bytes + (apart ? NearestMemory::aligned(block * s.dims * 4) : 0);
         errors = static_cast<float*>(memory);

@@ -83,7 +83,9 @@ enum Kind {
     kZero,
     kOutlier,
     kHidden,
-    kRotated
+    kRotated,
+    kPairs,
+    kOffset
 };
 
 struct Case {
@@ -146,6 +148,16 @@ inline void make(const Case& c, Matrix* x, Matrix* e) {
         for (size_t i = 0; i < e->size(); ++i)
             (*e)[i] = i % dims < 2 ? ((*e)[i] < 0.0f ? -1.0f : 1.0f) : 1e-20f * (*e)[i];
         for (size_t i = 0; i < x->size(); ++i) (*x)[i] *= i % dims < 2 ? 0.0f : 1e-20f;
+    }
+    if (c.kind ==
+        kPairs)  // codes that bf16 hardly tells apart, but f32 does; far from each other in the codebook
+        for (size_t i = codes / 2 * dims; i < e->size(); ++i)
+            (*e)[i] = (*e)[i % (codes / 2 * dims)] * (1.0f + 0x1p-9f * normal(engine));
+    if (c.kind == kOffset) {  // rows and codes near a point far from the origin
+        for (size_t i = 0; i < e->size(); ++i)
+            (*e)[i] = 0.3f * (*e)[i] + 7.0f * static_cast<float>(i % dims % 3);
+        for (size_t i = 0; i < x->size(); ++i)
+            (*x)[i] = 0.5f * (*x)[i] + 7.0f * static_cast<float>(i % dims % 3);
     }
     if (c.kind == kRotated) {  // every code ties, and sums in fp64 differ
         for (size_t i = dims; i < e->size(); ++i) (*e)[i] = (*e)[(i / dims + i) % dims];

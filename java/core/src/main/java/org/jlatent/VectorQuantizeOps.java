@@ -313,6 +313,42 @@ public final class VectorQuantizeOps {
         return statistics;
     }
 
+    /**
+     * How often every code occurs, for codes that another operation made.
+     *
+     * <p>A code out of range: the CPU throws {@link DeviceException} and names it; a GPU leaves it
+     * out.
+     *
+     * @param codes i32, {@code [..., books]}; -1 does not count
+     * @param books the last axes of codes, each with a histogram of its own; may be none
+     * @param codeCount values that a code can take, at least 1
+     * @return i32, {@code [books, codeCount]}
+     */
+    public static Tensor histogram(Scope scope, Tensor codes, Shape books, long codeCount) {
+        String operation = "vector_quantize histogram";
+        integers(operation, "codes", scope, codes);
+        long[] given = codes.shape().toArray();
+        long[] own = books.toArray();
+        int rest = given.length - own.length;
+        if (rest < 0 || !Arrays.equals(own, Arrays.copyOfRange(given, rest, given.length))) {
+            throw new ShapeException(
+                    operation
+                            + ": the codes' last axes must be "
+                            + books
+                            + ", got "
+                            + codes.shape());
+        }
+        Tensor histogram = scope.empty(books.withLast(codeCount), DType.I32);
+        VectorQuantizeKernels.histogram(
+                scope.device().backend(),
+                Shape.of(Arrays.copyOf(given, rest)).elements(),
+                books.elements(),
+                codeCount,
+                codes.address(),
+                histogram.address());
+        return histogram;
+    }
+
     private static void checkCodebook(String operation, Shape book) {
         if (book.rank() < 2 || book.rank() > 4 || book.elements() == 0) {
             throw new ShapeException(

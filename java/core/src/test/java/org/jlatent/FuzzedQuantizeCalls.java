@@ -117,4 +117,13 @@ final class FuzzedQuantizeCalls {
         expected[expected.length - 1] = 3;
         return FuzzedCalls.made(usage, Shape.of(expected));
     }
+
+    static List<Made> histogram(Fuzz f) {
+        int most = 1 + f.below(9);
+        Shape books = f.shape(f.below(3));
+        long[] codes = Extents.followed(new long[] {f.extent()}, books.toArray());
+        Tensor histogram =
+                VectorQuantizeOps.histogram(f.scope(), f.codes(f.bent(codes), most), books, most);
+        return FuzzedCalls.made(histogram, books.withLast(most));
+    }
 }

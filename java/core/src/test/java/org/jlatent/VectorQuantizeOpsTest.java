@@ -238,7 +238,8 @@ final class VectorQuantizeOpsTest {
             // x + 2 * 2 / (2 * 2) (sum of what stages left over)
             assertArrayEquals(new float[] {9 + 1, 9 + 8, 0, 110 + 10}, g.dx().toFloatArray());
             assertArrayEquals(
-                    new float[] {0, -0.5f, 0, 0, -4.5f, -5, 0, 0.5f}, g.dCodebook().toFloatArray(),
+                    new float[] {0, -0.5f, 0, 0, -4.5f, -5, 0, 0.5f},
+                    g.dCodebook().toFloatArray(),
                     1e-6f); // 0 may be -0
         }
     }
@@ -395,5 +396,23 @@ final class VectorQuantizeOpsTest {
         Result r = forward(scope.zeros(Shape.of(0, 3)), scope.zeros(Shape.of(5, 3)));
         assertEquals(0.0f, r.codebookLoss().toFloatArray()[0]);
         assertEquals(0, Arrays.stream(r.histogram().toIntArray()).sum());
+    }
+
+    @Test
+    void codesMadeElsewhereAreCountedByBook() {
+        Tensor codes = scope.ofInts(Shape.of(3, 2), 0, 2, 0, -1, 1, 2);
+        Tensor one = VectorQuantizeOps.histogram(scope, codes, Shape.of(), 3);
+        assertArrayEquals(new int[] {2, 1, 2}, one.toIntArray());
+        Tensor two = VectorQuantizeOps.histogram(scope, codes, Shape.of(2), 3);
+        assertEquals(Shape.of(2, 3), two.shape());
+        assertArrayEquals(new int[] {2, 1, 0, 0, 0, 2}, two.toIntArray());
+        assertMessage(
+                "last axes must be [3], got [3, 2]",
+                ShapeException.class,
+                () -> VectorQuantizeOps.histogram(scope, codes, Shape.of(3), 3));
+        assertMessage(
+                "codes[1] is 2, but there are 2 codes",
+                DeviceException.class,
+                () -> VectorQuantizeOps.histogram(scope, codes, Shape.of(2), 2));
     }
 }

@@ -152,6 +152,14 @@ public final class VectorQuantizeKernels {
                 usage0(b.kernels(), books, codes, histogram, seen, statistics, b.stream()));
     }
 
+    public static void histogram(
+            Backend b, long rows, long books, long codeCount, long codes, long histogram) {
+        check(
+                b,
+                "vector_quantize_histogram",
+                histogram0(b.kernels(), rows, books, codeCount, codes, histogram, b.stream()));
+    }
+
     static {
         NativeLibraries.loadJni();
     }
@@ -233,5 +241,14 @@ public final class VectorQuantizeKernels {
             long histogram,
             long seen,
             long statistics,
+            long stream);
+
+    private static native int histogram0(
+            long table,
+            long rows,
+            long books,
+            long codeCount,
+            long codes,
+            long histogram,
             long stream);
 }
