@@ -139,6 +139,23 @@ __device__ inline T block_sum(T v) {
     return v;
 }
 
+// Sum, or maximum, over a block of kBlock threads; all of them get it.
+template <bool kMaximum>
+__device__ double block_total(double v) {
+    JL_SHARED(double, partial, [kBlock]);
+    __syncthreads();  // an earlier call's readers are done
+    partial[threadIdx.x] = v;
+    __syncthreads();
+    for (unsigned width = kBlock / 2; width > 0; width /= 2) {
+        if (threadIdx.x < width) {
+            const double a = partial[threadIdx.x], b = partial[threadIdx.x + width];
+            partial[threadIdx.x] = kMaximum ? (a > b ? a : b) : a + b;
+        }
+        __syncthreads();
+    }
+    return partial[0];
+}
+
 // Grid-wide finish: true in exactly one block, the last to arrive, once every block's writes before the call
 // are visible to it. `counter` was zero before the launch and is zero again after. All threads of the block
 // must call.

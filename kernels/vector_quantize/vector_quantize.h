@@ -52,12 +52,15 @@
 //                 row, or code, with JL_BAD_ARGUMENT, which names one; the outputs are then without meaning. CUDA
 //                 cannot know without waiting: such a row has codes -1 in all heads and stages, q and row_errors NaN, and
 //                 *invalid (or null) grows by one for each; with a bad code in any book every row is so.
-// exact           A pass in f32 with a rigorous bound of its error settles most rows (before it one in bf16, on processors
-//                 with AMX: nearest_amx.h); fp64 with its own bound decides the others, and integers what fp64 leaves
-//                 open: nearest.h. So all tables give the same codes.
+// exact           A pass in f32 with a rigorous bound of its error settles most rows (on processors with AMX one in bf16
+//                 before it: nearest_amx.h; on CUDA one in fp16 in its place: nearest_cuda.h); fp64 with its own bound
+//                 decides the others, and integers what fp64 leaves open: nearest.h. So all tables give the same codes.
 // deterministic   yes: sums in a fixed order (code_sums.h)
 // workspace       vector_quantize_workspace(shape) bytes for each launcher; O(rows + heads stages codes dims)
 // work            forward 2 rows heads stages codes dims FLOP
+// bytes           of device memory, f32: forward 8 rows heads dims, for x and q; d_x 12 rows heads dims; d_codebook and
+//                 ema 4 rows heads dims a stage. Forward on CUDA reads the codebooks, 2 heads stages codes dims in fp16,
+//                 once for every 128 rows, from the second-level cache. Not timed on a GPU yet.
 #pragma once
 #include "code_sums.h"
 #include "host_device.h"

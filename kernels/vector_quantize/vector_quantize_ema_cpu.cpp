@@ -8,6 +8,15 @@ struct Book {
     float *counts, *sums, *codebook;  // sums: or null
 };
 
+// Of 256 sums, codes k % 256 = i each, and then halves: as a block does on CUDA, to the same bit.
+double count_total(const float* counts, int64_t codes) {
+    double sums[256] = {};
+    for (int64_t k = 0; k < codes; ++k) sums[k % 256] += counts[k];
+    for (int width = 128; width > 0; width /= 2)
+        for (int i = 0; i < width; ++i) sums[i] += sums[i + width];
+    return sums[0];
+}
+
 // Dead entries begin anew at rows of the batch. Returns how many.
 int64_t revive(const Residuals& rows, const CodeSort& sort, float least, float mean, uint32_t bits,
                const Book& book) {
@@ -54,11 +63,9 @@ jl_status vector_quantize_ema(const jl_vector_quantize* shape, const void* x, co
         const Book book = {counts + b * s.codes, sums == nullptr ? nullptr : sums + b * s.codes * s.dims,
                            codebook + b * s.codes * s.dims};
         const CodeSort sort = sort_book(s, codes, b, memory);
-        double total = 0.0;
-        for (int64_t k = 0; k < s.codes; ++k) {
+        for (int64_t k = 0; k < s.codes; ++k)
             book.counts[k] = decayed_count(decay, book.counts[k], sort.starts[k + 1] - sort.starts[k]);
-            total += book.counts[k];
-        }
+        const double total = count_total(book.counts, s.codes);
         if (sums != nullptr) {
             code_sums(rows, nullptr, sort, s.dims, batch);
             const double smoothing = total / (total + static_cast<double>(s.codes) * epsilon);

@@ -75,6 +75,7 @@ enum Kind {
     kRandom,
     kClustered,
     kNearTied,
+    kPeriodic,
     kLattice,
     kDuplicated,
     kNormalised,
@@ -123,6 +124,9 @@ inline void make(const Case& c, Matrix* x, Matrix* e) {
             if (any(3) == 0) v = std::nextafter(v, any(2) == 0 ? 10.0f : -10.0f);
             (*e)[i] = v;
         }
+    if (c.kind == kPeriodic)  // each an ulp away from the one 64 before, which has the same place in its tile
+        for (size_t i = 64 * dims; i < e->size(); ++i)
+            (*e)[i] = std::nextafter((*e)[i - 64 * dims], any(2) == 0 ? 10.0f : -10.0f);
     if (c.kind == kLattice) {  // halves and integers: ties everywhere
         for (float& v : *e) v = static_cast<float>(static_cast<int>(any(5)) - 2);
         for (float& v : *x) v = 0.5f * static_cast<float>(static_cast<int>(any(9)) - 4);
