@@ -38,7 +38,6 @@ public class VectorQuantizeBenchmark {
     private Scope inputs;
     private Scope step;
     private Tensor beta;
-
     private Tensor stages;
 
     Tensor x;

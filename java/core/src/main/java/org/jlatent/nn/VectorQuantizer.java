@@ -30,7 +30,7 @@ import org.jlatent.nn.VectorQuantizerConfig.Learning;
  * A.1], or by the gradient of the codebook loss. Both happen when backward passes here, from the
  * codebook that forward used, so a step may quantize only once; where no gradient for x is wanted,
  * averages learn in forward. Then entries that are hardly used begin anew at vectors of the batch
- * [Dhariwal et al. 2020, app. B.1].
+ * [random restarts, Dhariwal et al. 2020].
  *
  * <p>Variants, in any combination but for cosine with stages: {@code heads} cut a vector into parts
  * with codebooks of their own, product quantization [Jegou et al. 2011]; {@code stages} quantize
@@ -170,6 +170,10 @@ public final class VectorQuantizer extends Quantizer {
 
     /** Vectors as they are compared with entries: of length 1, head by head, for the cosine. */
     private Tensor comparable(Tape tape, Tensor x) {
+        if (x.shape().rank() == 0 || x.shape().get(-1) != config.dims()) {
+            throw new ShapeException(
+                    "the last axis of x must have " + config.dims() + " dims, got " + x.shape());
+        }
         if (!config.cosine()) {
             return x;
         }
@@ -199,8 +203,8 @@ public final class VectorQuantizer extends Quantizer {
      */
     @Override
     public void initialize(Scope scope, Tensor vectors, long seed) {
-        Shape flat = Shape.of(vectors.shape().rows(), config.dims());
-        Tensor rows = comparable(Tape.inference(scope), vectors.reshape(flat));
+        Tensor rows = comparable(Tape.inference(scope), vectors);
+        rows = rows.reshape(Shape.of(rows.shape().rows(), config.dims()));
         SplittableRandom seeds = new SplittableRandom(seed);
         FloatBuffer centers = FloatBuffer.allocate((int) codebook.shape().elements());
         for (int head = 0; head < config.heads(); head++) {

@@ -346,6 +346,16 @@ final class VectorQuantizerVariantsTest {
 
     @Test
     void mistakesAreNamed() {
+        for (VectorQuantizerConfig config : ALL) {
+            VectorQuantizer quantizer = Run.of(scope, config).quantizer;
+            Tensor wide = normals(scope, 1, 1, 3, 8);
+            assertMessage(
+                    "4 dims, got [3, 8]", () -> quantizer.forward(Tape.inference(scope), wide));
+            assertMessage("4 dims, got [3, 8]", () -> quantizer.initialize(scope, wide, 1));
+            assertMessage(
+                    "at least one vector",
+                    () -> quantizer.initialize(scope, scope.zeros(Shape.of(0, 4)), 1));
+        }
         assertMessage("has 1 stage", () -> SMALL.withStages(2).withCosine(true));
         assertMessage("heads must divide dims, which are 4, got 3", () -> SMALL.withHeads(3));
         VectorQuantizer quantizer = Run.of(scope, SMALL.withHeads(2).withStages(3)).quantizer;
