@@ -17,10 +17,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
+import org.jlatent.data.ImageShape;
 import org.jlatent.io.ImageFiles;
 import org.jlatent.io.Npy;
 import org.jlatent.io.Safetensors;
-import org.jlatent.data.ImageShape;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -65,8 +65,16 @@ final class CodesTest {
         List<Object> args =
                 new ArrayList<>(
                         List.of(
-                                "train", model, "--data", images, "--device", "cpu", "--epochs", 2,
-                                "--out", run));
+                                "train",
+                                model,
+                                "--data",
+                                images,
+                                "--device",
+                                "cpu",
+                                "--epochs",
+                                2,
+                                "--out",
+                                run));
         Stream.concat(Stream.of("hidden=8", "batch=12"), Stream.of(settings))
                 .forEach(setting -> args.addAll(List.of("--set", setting)));
         works(args.toArray());
@@ -98,7 +106,8 @@ final class CodesTest {
             throws IOException {
         trainSmall(setting);
         List<String> rows = Files.readAllLines(run.resolve("metrics.csv"));
-        for (String column : List.of("perplexity", "usage", "dead", "revived", "batch_perplexity")) {
+        for (String column :
+                List.of("perplexity", "usage", "dead", "revived", "batch_perplexity")) {
             assertTrue(List.of(rows.get(0).split(",")).contains(column), rows.get(0));
         }
         assertEquals(3, rows.size());

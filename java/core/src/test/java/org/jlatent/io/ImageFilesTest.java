@@ -58,8 +58,7 @@ final class ImageFilesTest {
     @Test
     void coloursKeepTheirOrder() throws java.io.IOException {
         float[] values = {1, 0, 0.2f, 0, 0.4f, 1, 0.6f, 0.8f, 0, 1, 1, 0.2f, -3, 7, 0, 1, 0, 1};
-        ImageFiles.writePng(
-                folder.resolve("a.png"), padded(values), 3, new ImageShape(2, 3, 3));
+        ImageFiles.writePng(folder.resolve("a.png"), padded(values), 3, new ImageShape(2, 3, 3));
         values[12] = 0; // clamped
         values[13] = 1;
         assertArrayEquals(values, readAgain(), 1e-6f);
