@@ -194,7 +194,7 @@ final class VectorQuantizerVariantsTest {
             one.buffers()
                     .get("codebook")
                     .copyFrom(Arrays.copyOfRange(books, head * 12, head * 12 + 12));
-            Tensor part = Functions.slice(Tape.inference(scope), x, 1, 2 * head, 2 * head + 2);
+            Tensor part = Functions.slice(Tape.inference(scope), x, 1, 2L * head, 2L * head + 2);
             int[] own = one.forward(Tape.inference(scope), part).codes().toIntArray();
             for (int n = 0; n < 30; n++) {
                 assertEquals(own[n], codes[2 * n + head]);
