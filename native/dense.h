@@ -9,8 +9,8 @@
 extern "C" {
 #endif
 
-/* Operands and results are f32 or bf16 (jl_dtype); sums are f32 always, and so are biases and gradients of weights.
- * bf16 needs a CPU with AVX-512. */
+/* A jl_dtype is what operands and results are stored as; sums are f32 always, and so are biases and gradients of
+ * weights. bf16 needs a CPU with AVX-512. */
 
 /* out[m,n] = activation(op(a)[m,k] op(b)[k,n] + bias[n]), row-major. a is stored [k,m] and b [n,k] when
  * transposed. m and n may be 0, k is at least 1. */

@@ -30,7 +30,7 @@ __device__ inline unsigned same_bucket(bool live, int32_t bucket, int64_t codes)
 // A warp goes through its tile in order, 32 positions at a time, and alone uses its row of `counts`: first to count,
 // then, when the counts have become starting points, to put every position in its place.
 template <bool kPlace>
-static __global__ void code_tile_kernel(const int32_t* __restrict__ codes, CodeSort s) {
+static __global__ void code_tile_kernel(const int32_t* __restrict__ codes, int64_t stride, CodeSort s) {
     const int64_t t = blockIdx.x * static_cast<int64_t>(kBlockWarps) + threadIdx.x / kWarp;
     const int lane = threadIdx.x % kWarp;
     const int64_t first = t * s.tile, end = first + s.tile < s.count ? first + s.tile : s.count;
@@ -41,7 +41,7 @@ static __global__ void code_tile_kernel(const int32_t* __restrict__ codes, CodeS
     __syncwarp();
     for (int64_t base = first; base < end; base += kWarp) {
         const bool live = base + lane < end;
-        const int32_t bucket = live ? bucket_of(codes[base + lane], s.codes) : 0;
+        const int32_t bucket = live ? bucket_of(codes[(base + lane) * stride], s.codes) : 0;
         const unsigned same = same_bucket(live, bucket, s.codes);
         const unsigned earlier = same & ((1u << lane) - 1u);
         const int32_t before = live ? counts[bucket] : 0;
@@ -100,9 +100,18 @@ static __global__ void code_starts_kernel(CodeSort s, int64_t tiles, unsigned* c
     if (threadIdx.x == 0) s.starts[width] = start;
 }
 
+// Rows as code_sums takes them: value() gives column d of row n.
+struct PlainRows {
+    const float* values;
+    int64_t dims;
+
+    __device__ float value(int64_t n, int64_t d) const { return values[n * dims + d]; }
+};
+
 // Warps take chunks, 32 columns each: first the first chunk of every code, straight into `out`, then the others.
-static __global__ void code_chunks_kernel(const float* __restrict__ rows, const float* __restrict__ origin,
-                                          CodeSort s, int64_t dims, float* __restrict__ out) {
+template <class Rows>
+static __global__ void code_chunks_kernel(Rows rows, const float* __restrict__ origin, CodeSort s,
+                                          int64_t dims, float* __restrict__ out) {
     const int64_t item = blockIdx.x * static_cast<int64_t>(kBlockWarps) + threadIdx.x / kWarp;
     const int64_t column = blockIdx.y * static_cast<int64_t>(kWarp) + threadIdx.x % kWarp;
     if (column >= dims) return;
@@ -127,7 +136,7 @@ static __global__ void code_chunks_kernel(const float* __restrict__ rows, const 
     const int64_t end = first + kCodeChunk < stop ? first + kCodeChunk : stop;
     const float from = origin == nullptr ? 0.0f : origin[code * dims + column];
     float sum = 0.0f;
-    for (int64_t p = first; p < end; ++p) sum += rows[s.order[p] * dims + column] - from;
+    for (int64_t p = first; p < end; ++p) sum += rows.value(s.order[p], column) - from;
     *to = sum;
 }
 
@@ -146,26 +155,27 @@ inline unsigned warps_grid(int64_t warps) {
     return static_cast<unsigned>((warps + kBlockWarps - 1) / kBlockWarps);
 }
 
-// `counter` is zero, and is so again afterwards.
-inline jl_status code_sort(const char* operation, const int32_t* codes, const CodeSort& s, unsigned* counter,
-                           jl_stream stream) {
+// The code of position n is codes[n * stride]. `counter` is zero, and is so again afterwards.
+inline jl_status code_sort(const char* operation, const int32_t* codes, int64_t stride, const CodeSort& s,
+                           unsigned* counter, jl_stream stream) {
     const int64_t tiles = code_tiles(s.count, s.tile);
-    if (const jl_status status =
-            launch(operation, warps_grid(tiles), kBlock, 0, stream, code_tile_kernel<false>, codes, s))
+    if (const jl_status status = launch(operation, warps_grid(tiles), kBlock, 0, stream,
+                                        code_tile_kernel<false>, codes, stride, s))
         return status;
     const unsigned blocks = static_cast<unsigned>(s.codes / kBlock + 1);
     if (const jl_status status =
             launch(operation, blocks, kBlock, 0, stream, code_starts_kernel, s, tiles, counter))
         return status;
-    return launch(operation, warps_grid(tiles), kBlock, 0, stream, code_tile_kernel<true>, codes, s);
+    return launch(operation, warps_grid(tiles), kBlock, 0, stream, code_tile_kernel<true>, codes, stride, s);
 }
 
-inline jl_status code_sums(const char* operation, const float* rows, const float* origin, const CodeSort& s,
-                           int64_t dims, float* out, jl_stream stream) {
+template <class Rows>
+jl_status code_sums(const char* operation, const Rows& rows, const float* origin, const CodeSort& s,
+                    int64_t dims, float* out, jl_stream stream) {
     const unsigned across = static_cast<unsigned>((dims + kWarp - 1) / kWarp);
     const dim3 chunks(warps_grid(s.codes + most_extras(s.count)), across), codes(warps_grid(s.codes), across);
-    if (const jl_status status =
-            launch(operation, chunks, kBlock, 0, stream, code_chunks_kernel, rows, origin, s, dims, out))
+    if (const jl_status status = launch(operation, chunks, kBlock, 0, stream, code_chunks_kernel<Rows>, rows,
+                                        origin, s, dims, out))
         return status;
     if (most_extras(s.count) == 0) return JL_OK;
     return launch(operation, codes, kBlock, 0, stream, code_extras_kernel, s, dims, out);

@@ -119,22 +119,41 @@ __device__ inline void store_quad(uint16_t* p, int64_t i, int count, const Quad&
 // ---- reductions: fixed trees, so that a sum is the same in every run ----
 
 // Sum over the `width` lanes (a power of two) that share the warp's lane / width; every one of them gets it.
-__device__ inline float warp_sum(float v, int width = kWarp) {
+template <class T>
+__device__ inline T warp_sum(T v, int width = kWarp) {
     for (int offset = width / 2; offset > 0; offset /= 2) v += __shfl_xor_sync(0xffffffffu, v, offset);
     return v;
 }
 
 // Sum over the block; thread 0 gets it. All threads must call. Two calls in a row are safe.
-__device__ inline float block_sum(float v) {
-    JL_SHARED(float, partial, [kWarp]);
+template <class T>
+__device__ inline T block_sum(T v) {
+    JL_SHARED(T, partial, [kWarp]);
     const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp,
               warps = (blockDim.x + kWarp - 1) / kWarp;
     v = warp_sum(v);
     __syncthreads();  // an earlier call's readers are done
     if (lane == 0) partial[warp] = v;
     __syncthreads();
-    if (warp == 0) v = warp_sum(lane < warps ? partial[lane] : 0.0f);
+    if (warp == 0) v = warp_sum(lane < warps ? partial[lane] : T{0});
     return v;
+}
+
+// Sum, or maximum, over a block of kBlock threads; all of them get it.
+template <bool kMaximum>
+__device__ double block_total(double v) {
+    JL_SHARED(double, partial, [kBlock]);
+    __syncthreads();  // an earlier call's readers are done
+    partial[threadIdx.x] = v;
+    __syncthreads();
+    for (unsigned width = kBlock / 2; width > 0; width /= 2) {
+        if (threadIdx.x < width) {
+            const double a = partial[threadIdx.x], b = partial[threadIdx.x + width];
+            partial[threadIdx.x] = kMaximum ? (a > b ? a : b) : a + b;
+        }
+        __syncthreads();
+    }
+    return partial[0];
 }
 
 // Grid-wide finish: true in exactly one block, the last to arrive, once every block's writes before the call

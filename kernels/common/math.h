@@ -8,12 +8,10 @@
 
 namespace jlatent::JL_TABLE {
 
-// e^x; 0 below -87.3, +inf above 88.7, NaN stays NaN.
-JL_HOST_DEVICE float fast_exp(float x) {
-#if defined(__CUDA_ARCH__)
-    return expf(x);
-#else
-    const float n = __builtin_rintf((x < -104.0f ? -104.0f : x > 89.0f ? 89.0f : x) * 1.44269504f);
+// e^x; 0 below -87.3, +inf above 88.7, NaN stays NaN. Arithmetic only: the same bits on every table whose compiler fuses
+// no multiply with an add (kernels/CMakeLists.txt says for which files).
+JL_HOST_DEVICE float polynomial_exp(float x) {
+    const float n = rintf((x < -104.0f ? -104.0f : x > 89.0f ? 89.0f : x) * 1.44269504f);
     float r = x - n * 0.693359375f;
     r = r - n * -2.12194440e-4f;
     float p = 1.9875691500e-4f;
@@ -29,6 +27,14 @@ JL_HOST_DEVICE float fast_exp(float x) {
     const float y = p * float_of_bits(static_cast<uint32_t>(half + 127) << 23) *
                     float_of_bits(static_cast<uint32_t>(rest + 127) << 23);
     return x > 88.7228394f ? INFINITY : x < -103.9f ? 0.0f : y;
+}
+
+// The same, as fast as the table can.
+JL_HOST_DEVICE float fast_exp(float x) {
+#if defined(__CUDA_ARCH__)
+    return expf(x);
+#else
+    return polynomial_exp(x);
 #endif
 }
 
@@ -90,11 +96,8 @@ JL_HOST_DEVICE float sigmoid(float x) {
     return x >= 0.0f ? s : e * s;
 }
 
-// Odd polynomial near 0 keeps the digits that 1 - 2 / (e^2x + 1) would cancel.
-JL_HOST_DEVICE float fast_tanh(float x) {
-#if defined(__CUDA_ARCH__)
-    return tanhf(x);
-#else
+// Arithmetic only, as polynomial_exp. An odd polynomial near 0 keeps the digits that 1 - 2 / (e^2x + 1) would cancel.
+JL_HOST_DEVICE float polynomial_tanh(float x) {
     const float x2 = x * x;
     float p = -5.70498872745e-3f;
     p = p * x2 + 2.06390887954e-2f;
@@ -103,8 +106,15 @@ JL_HOST_DEVICE float fast_tanh(float x) {
     p = p * x2 - 3.33332819422e-1f;
     const float small = p * x2 * x + x;
     const float a = fabsf(x);
-    const float large = 1.0f - 2.0f / (fast_exp(2.0f * a) + 1.0f);
+    const float large = 1.0f - 2.0f / (polynomial_exp(2.0f * a) + 1.0f);
     return a < 0.625f ? small : copysignf(large, x);
+}
+
+JL_HOST_DEVICE float fast_tanh(float x) {
+#if defined(__CUDA_ARCH__)
+    return tanhf(x);
+#else
+    return polynomial_tanh(x);
 #endif
 }
 

@@ -5,8 +5,11 @@
 #include "dropout/dropout.h"
 #include "elementwise/elementwise.h"
 #include "embedding/embedding.h"
+#include "finite_scalar_quantize/finite_scalar_quantize.h"
 #include "gaussian/gaussian.h"
+#include "l2_normalize/l2_normalize.h"
 #include "likelihood/likelihood.h"
+#include "lookup_free_quantize/lookup_free_quantize.h"
 #include "norm/norm.h"
 #include "pad/pad.h"
 #include "pool/pool.h"
@@ -64,6 +67,16 @@ const jl_kernels* table() {
         JL_ENTRY(vector_quantize_backward),
         JL_ENTRY(vector_quantize_ema),
         JL_ENTRY(vector_quantize_usage),
+        JL_ENTRY(finite_scalar_quantize_forward),
+        JL_ENTRY(finite_scalar_quantize_backward),
+        JL_ENTRY(finite_scalar_quantize_decode),
+        &lookup_free_quantize_workspace,
+        JL_ENTRY(lookup_free_quantize_forward),
+        JL_ENTRY(lookup_free_quantize_backward),
+        JL_ENTRY(lookup_free_quantize_decode),
+        JL_ENTRY(l2_normalize_forward),
+        JL_ENTRY(l2_normalize_backward),
+        JL_ENTRY(vector_quantize_histogram),
         JL_ENTRY(bias_activation),
         JL_ENTRY(pool_forward),
         JL_ENTRY(pool_backward),

@@ -3,6 +3,9 @@
 #include "jlatent.h"
 
 namespace jlatent {
+namespace amx {
+const jl_kernels* table();
+}
 namespace avx512 {
 const jl_kernels* table();
 }

@@ -50,9 +50,9 @@ jl_status embedding_backward(const jl_embedding* shape, const int32_t* codes, co
     if (s.dims == 0) return JL_OK;
     const CodeSort sort = code_sort_in(workspace_floats(workspace), s.count, s.rows, code_tile(s.rows));
     if (const jl_status status =
-            code_sort("embedding_backward", codes, sort, workspace_counter(workspace), stream))
+            code_sort("embedding_backward", codes, 1, sort, workspace_counter(workspace), stream))
         return status;
-    return code_sums("embedding_backward", dy, nullptr, sort, s.dims, d_table, stream);
+    return code_sums("embedding_backward", PlainRows{dy, s.dims}, nullptr, sort, s.dims, d_table, stream);
 }
 
 }  // namespace jlatent::JL_TABLE

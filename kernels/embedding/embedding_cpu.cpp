@@ -56,8 +56,8 @@ jl_status embedding_backward(const jl_embedding* shape, const int32_t* codes, co
     if (s.dims == 0) return JL_OK;
     if (const jl_status status = check_codes("embedding_backward", s, codes)) return status;
     const CodeSort sort = code_sort_in(workspace_floats(workspace), s.count, s.rows, code_tile(s.rows));
-    code_sort(codes, sort);
-    code_sums(dy, nullptr, sort, s.dims, d_table);
+    code_sort(codes, 1, sort);
+    code_sums(PlainRows{dy, s.dims}, nullptr, sort, s.dims, d_table);
     return JL_OK;
 }
 

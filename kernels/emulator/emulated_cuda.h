@@ -47,6 +47,15 @@
                                      JL_HERE("__shfl_down_sync"))
 #define __ballot_sync(mask, predicate) jlatent::emulator::ballot(mask, predicate, JL_HERE("__ballot_sync"))
 
+#define mma_f16(sum, a, b) \
+    jlatent::emulator::multiply(jlatent::emulator::Factors::kF16, sum, a, b, JL_HERE("mma.sync"))
+#define mma_bf16(sum, a, b) \
+    jlatent::emulator::multiply(jlatent::emulator::Factors::kBf16, sum, a, b, JL_HERE("mma.sync"))
+#define load_matrices(out, row) jlatent::emulator::load_matrices_from(out, row, false, JL_HERE("ldmatrix"))
+#define load_matrices_transposed(out, row) \
+    jlatent::emulator::load_matrices_from(out, row, true, JL_HERE("ldmatrix.trans"))
+#define copy_async_16(to, from) jlatent::emulator::copy_async_to(to, from, JL_HERE("cp.async"))
+
 namespace cooperative_groups {
 struct grid_group {
     void sync() const { jlatent::emulator::sync_grid("grid.sync()"); }

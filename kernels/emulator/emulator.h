@@ -46,6 +46,23 @@ enum class Shuffle { kIndex, kXor, kUp, kDown };
 uint64_t shuffle(Shuffle kind, uint32_t mask, uint64_t value, int operand, const char* where);
 uint32_t ballot(uint32_t mask, bool predicate, const char* where);
 
+// Tensor cores, by a whole warp; common/mma.h has the names that kernels use.
+enum class Factors { kF16, kBf16 };
+void multiply(Factors type, float (&sum)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
+              const char* where);
+void exchange_rows(uint32_t (&out)[4], const uint16_t (&row)[8], bool transposed, const char* where);
+
+// cp.async: 16 bytes that arrive when the thread waits for their group.
+struct Arrival {
+    void* to;
+    uint64_t bytes[2];
+};
+void copy_later(const Arrival& copy);
+void end_copy_group();
+bool next_arrival(unsigned groups_left, Arrival* copy);  // of a group older than the youngest groups_left
+
+[[noreturn]] void misaligned(const char* where);  // an address that must be a multiple of 16
+
 // Memory of the running block: one array a declaration (`tag`), filled with 0xFF; and the dynamic part.
 void* shared_array(const void* tag, size_t bytes);
 void* dynamic_shared();
@@ -76,6 +93,35 @@ T shuffle_value(Shuffle kind, uint32_t mask, T value, int operand, const char* w
     bits = shuffle(kind, mask, bits, operand, where);
     __builtin_memcpy(&value, &bits, sizeof value);
     return value;
+}
+
+// What follows is inline, and so the kernel's own reads and writes: sanitizers see them.
+
+// Lane l's row is row l % 8 of matrix l / 8.
+inline void load_matrices_from(uint32_t (&out)[4], const uint16_t* row, bool transposed, const char* where) {
+    uint16_t own[8];
+    const bool aligned = (reinterpret_cast<uintptr_t>(row) & 15) == 0;
+    for (int i = 0; i < 8 && aligned; ++i) own[i] = row[i];
+    if (!aligned) misaligned(where);
+    exchange_rows(out, own, transposed, where);
+}
+
+// Until they arrive, the bytes are those of NaN.
+inline void copy_async_to(void* to, const void* from, const char* where) {
+    if (((reinterpret_cast<uintptr_t>(to) | reinterpret_cast<uintptr_t>(from)) & 15) != 0) misaligned(where);
+    const uint64_t* source = static_cast<const uint64_t*>(from);
+    uint64_t* target = static_cast<uint64_t*>(to);
+    copy_later({to, {source[0], source[1]}});
+    target[0] = target[1] = ~uint64_t{0};
+}
+
+inline void copy_async_arrive(unsigned groups_left) {
+    Arrival copy;
+    while (next_arrival(groups_left, &copy)) {
+        uint64_t* target = static_cast<uint64_t*>(copy.to);
+        target[0] = copy.bytes[0];
+        target[1] = copy.bytes[1];
+    }
 }
 
 }  // namespace jlatent::emulator

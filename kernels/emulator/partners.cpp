@@ -47,6 +47,14 @@ void Launch::wait_warp(Operation operation, uint32_t mask, const char* where) {
     warp.ordering.acquire();
 }
 
+void Launch::wait_matrix(Operation operation, const void* given, void* wanted, const char* where) {
+    Thread& me = *current.thread;
+    if (me.warp->all != 0xffffffffu) fail(std::string(where) + ": needs all 32 lanes of a warp");
+    me.given = given;
+    me.wanted = wanted;
+    wait_warp(operation, 0xffffffffu, where);
+}
+
 void Launch::thread_ends(Thread& me) {
     Block& block = *me.block;
     me.warp->alive &= ~(1u << me.lane);
@@ -126,6 +134,7 @@ void Launch::resolve(Warp& warp, uint32_t lanes, const Thread& last) {
             t.result = warp.lanes[from]->value;
         }
     }
+    if (last.operation >= Operation::kMultiply) resolve_matrix(last.operation, warp.lanes);
     for (unsigned l = 0; l < kWarp; ++l)
         if ((lanes >> l & 1) != 0) wake(*warp.lanes[l]);
 }

@@ -21,7 +21,18 @@ struct Warp {
     Ordering ordering;
 };
 
-enum class Operation { kNone, kBlock, kGrid, kWarp, kShuffle, kBallot };
+enum class Operation {
+    kNone,
+    kBlock,
+    kGrid,
+    kWarp,
+    kShuffle,
+    kBallot,
+    kMultiply,
+    kMultiplyBf16,
+    kRows,
+    kColumns
+};
 
 struct Thread : Fiber {
     Block* block;
@@ -35,6 +46,11 @@ struct Thread : Fiber {
     Shuffle kind = Shuffle::kIndex;
     int operand = 0;
     uint64_t value = 0, result = 0;
+    const void* given = nullptr;  // of matrices: what the lane gives, and where it wants the result
+    void* wanted = nullptr;
+    std::vector<Arrival> copies;  // that have not arrived, in order
+    std::vector<size_t> groups;   // how many of them each ended group has
+    size_t ungrouped = 0;
 };
 
 struct Block {
@@ -78,6 +94,9 @@ class Order {
     uint64_t random_ = 1;
 };
 
+// The matrix operations, once all lanes have come; matrices.cpp.
+void resolve_matrix(Operation operation, Thread* const* lanes);
+
 class Launch {
   public:
     Launch(const LaunchConfig& config, void (*body)(void*), void* argument);
@@ -91,6 +110,7 @@ class Launch {
     void wait_block(const char* where);
     void wait_grid(const char* where);
     void wait_warp(Operation operation, uint32_t mask, const char* where);
+    void wait_matrix(Operation operation, const void* given, void* wanted, const char* where);
     void* shared(const void* tag, size_t bytes);
 
     static Launch* running;

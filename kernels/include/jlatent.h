@@ -47,8 +47,7 @@ typedef struct {
     uint32_t reserved;
 } jl_random;
 
-/* What values are stored as; sums are f32. */
-typedef enum { JL_F32 = 0, JL_BF16 = 1 } jl_dtype;
+typedef enum { JL_F32 = 0, JL_BF16 = 1 } jl_dtype; /* bf16: the upper half of an f32 */
 
 /* ---- gaussian ---- */
 typedef struct {
@@ -136,17 +135,38 @@ typedef struct {
 
 /* ---- vector_quantize ---- */
 typedef struct {
-    int64_t rows;  /* N */
-    int64_t codes; /* K, entries of the codebook */
-    int64_t dims;  /* D, values a row and an entry */
+    int64_t rows;   /* N */
+    int64_t heads;  /* H, parts of a row with codebooks of their own; mostly 1 */
+    int64_t stages; /* S, codebooks of a head: each quantizes what those before left over; mostly 1 */
+    int64_t codes;  /* K, entries of a codebook */
+    int64_t dims;   /* D, values of a head and of an entry */
+    int32_t type;   /* jl_dtype of x, q and their gradients */
+    int32_t rotate; /* backward: 1: the rotation trick, 0: straight through */
 } jl_vector_quantize;
 
 typedef struct {
-    float decay;   /* of the moving averages, in [0, 1) */
-    float epsilon; /* of the Laplace smoothing, in rows; >= 0 */
-    uint32_t step; /* steps done; the operation adds one */
+    float decay;      /* of the moving averages, in [0, 1) */
+    float epsilon;    /* of the Laplace smoothing, in rows; >= 0 */
+    float revive;     /* entries with less than this part of the mean count begin anew; 0: none */
+    uint32_t step;    /* steps done; the operation adds one */
+    uint32_t revived; /* entries that began anew; the operation adds to it */
     uint32_t reserved;
 } jl_vector_quantize_ema;
+
+/* ---- finite_scalar_quantize ---- */
+typedef struct {
+    int64_t rows;
+    int64_t dims;       /* values a row, in [1, 30] */
+    int32_t levels[30]; /* of each: at least 2, their product below 2^31; past dims: ignored */
+} jl_finite_scalar_quantize;
+
+/* ---- lookup_free_quantize ---- */
+typedef struct {
+    int64_t rows;
+    int64_t dims;      /* bits a code, in [1, 30] */
+    float temperature; /* of the soft assignment whose entropy is taken; > 0 */
+    float reserved;
+} jl_lookup_free_quantize;
 
 /* ---- pool ---- */
 /* Windows over x [batch, height, width, channels]; y is [batch, out_height, out_width, channels] with
@@ -173,7 +193,7 @@ typedef struct {
 typedef struct {
     uint32_t abi_version;
     uint32_t struct_size;
-    const char* name;                /* "cpu-avx512", "cpu-avx2", "cpu-baseline", "emulated", "cuda" */
+    const char* name; /* "cpu-amx", "cpu-avx512", "cpu-avx2", "cpu-baseline", "emulated", "cuda" */
     const char* (*last_error)(void); /* text for this thread's last status that was not JL_OK */
 
     /* random.h */
@@ -257,21 +277,54 @@ typedef struct {
 
     /* vector_quantize.h */
     size_t (*vector_quantize_workspace)(const jl_vector_quantize* shape);
-    jl_status (*vector_quantize_forward)(const jl_vector_quantize* shape, const float* x,
+    jl_status (*vector_quantize_forward)(const jl_vector_quantize* shape, const void* x,
                                          const float* codebook, const float* row_mask, const float* beta,
-                                         int32_t* codes, float* q, float* row_errors, float* codebook_loss,
+                                         int32_t* codes, void* q, float* row_errors, float* codebook_loss,
                                          float* commitment, int32_t* histogram, int32_t* valid,
                                          uint32_t* invalid, jl_workspace workspace, jl_stream stream);
-    jl_status (*vector_quantize_backward)(const jl_vector_quantize* shape, const float* x,
+    jl_status (*vector_quantize_backward)(const jl_vector_quantize* shape, const void* x,
                                           const float* codebook, const int32_t* codes, const int32_t* valid,
-                                          const float* beta, const float* d_q, const float* d_codebook_loss,
-                                          const float* d_commitment, float* d_x, float* d_codebook,
+                                          const float* beta, const void* d_q, const float* d_codebook_loss,
+                                          const float* d_commitment, void* d_x, float* d_codebook,
                                           jl_workspace workspace, jl_stream stream);
-    jl_status (*vector_quantize_ema)(const jl_vector_quantize* shape, const float* x, const int32_t* codes,
-                                     jl_vector_quantize_ema* state, float* counts, float* sums,
-                                     float* codebook, jl_workspace workspace, jl_stream stream);
-    jl_status (*vector_quantize_usage)(int64_t codes, const int32_t* histogram, int32_t* seen,
+    jl_status (*vector_quantize_ema)(const jl_vector_quantize* shape, const void* x, const int32_t* codes,
+                                     jl_vector_quantize_ema* state, const jl_random* random, uint32_t site,
+                                     float* counts, float* sums, float* codebook, jl_workspace workspace,
+                                     jl_stream stream);
+    jl_status (*vector_quantize_usage)(int64_t books, int64_t codes, const int32_t* histogram, int32_t* seen,
                                        float* statistics, jl_stream stream);
+
+    /* finite_scalar_quantize.h */
+    jl_status (*finite_scalar_quantize_forward)(const jl_finite_scalar_quantize* shape, const float* x,
+                                                int32_t* codes, float* q, jl_stream stream);
+    jl_status (*finite_scalar_quantize_backward)(const jl_finite_scalar_quantize* shape, const float* x,
+                                                 const float* d_q, float* d_x, jl_stream stream);
+    jl_status (*finite_scalar_quantize_decode)(const jl_finite_scalar_quantize* shape, const int32_t* codes,
+                                               float* q, jl_stream stream);
+
+    /* lookup_free_quantize.h */
+    size_t (*lookup_free_quantize_workspace)(const jl_lookup_free_quantize* shape);
+    jl_status (*lookup_free_quantize_forward)(const jl_lookup_free_quantize* shape, const float* x,
+                                              const float* beta, const float* gamma, int32_t* codes, float* q,
+                                              float* commitment, float* penalty, float* entropies,
+                                              float* bit_log_odds, jl_workspace workspace, jl_stream stream);
+    jl_status (*lookup_free_quantize_backward)(const jl_lookup_free_quantize* shape, const float* x,
+                                               const float* bit_log_odds, const float* beta,
+                                               const float* gamma, const float* d_q,
+                                               const float* d_commitment, const float* d_penalty, float* d_x,
+                                               jl_stream stream);
+    jl_status (*lookup_free_quantize_decode)(const jl_lookup_free_quantize* shape, const int32_t* codes,
+                                             float* q, jl_stream stream);
+
+    /* l2_normalize.h */
+    jl_status (*l2_normalize_forward)(const float* x, float* y, int64_t rows, int64_t dims, float epsilon,
+                                      jl_stream stream);
+    jl_status (*l2_normalize_backward)(const float* x, const float* dy, float* dx, int64_t rows, int64_t dims,
+                                       float epsilon, jl_stream stream);
+
+    /* vector_quantize.h */
+    jl_status (*vector_quantize_histogram)(int64_t rows, int64_t books, int64_t codes, const int32_t* given,
+                                           int32_t* histogram, jl_stream stream);
 
     /* elementwise.h */
     jl_status (*bias_activation)(int32_t activation, int32_t x_dtype, const void* x, const float* bias,

@@ -3,6 +3,7 @@
 // Ranked is s_k = <x, e_k> - |e_k|^2 / 2, the largest first: it keeps its digits where distances lose them (x ~ 1, codes
 // ~ 1e-20). x and codebook are multiplied with one power of two, which makes the codebook's largest norm lie in
 // [1/2, 1): products then neither overflow nor vanish. A first pass computes s_k in f32; |computed - s_k| <= f32_bound().
+// (On CUDA it computes in fp16, with powers and a bound of its own: nearest_cuda.h.)
 // Codes whose computed score is within twice the bound of the best one are candidates: mostly there is one. Otherwise
 // fp64, with f64_bound(), compares them, and an exact sum of integers where that does not suffice.
 #pragma once

@@ -2,6 +2,7 @@
 //
 // A task is a block of rows that stays in the second-level cache. The codebook, packed once, goes past it in panels of
 // two vectors of codes; a panel stays in the first-level cache while the rows of the block go past it, kTileRows at a time.
+// With AMX most rows never come here: nearest_amx.h.
 #pragma once
 #include <omp.h>
 
@@ -9,6 +10,7 @@
 
 #include "lanes.h"
 #include "nearest.h"
+#include "nearest_amx.h"
 #include "parallel.h"
 
 namespace jlatent::JL_TABLE {
@@ -47,32 +49,29 @@ inline int64_t block_rows(int64_t rows, int64_t dims) {
     return most < kTileRows ? kTileRows : most;
 }
 
-// Memory for the search: the packed codebook, and what each strip (one thread's tasks) keeps.
+// Memory for the search: the packed codebook, and the size of what each strip (one thread's tasks) keeps.
 struct NearestMemory {
-    int64_t panels, panel_floats, strip_bytes;
+    int64_t panels, panel_floats, shared_bytes, rows_bytes, strip_bytes;
     float*
         packed;  // [panels] of -|e|^2 / 2 [kPanel] and values [dims, kPanel], scaled; past the last code: -inf
     double* norms;  // [codes], as stored
-    char* strips;
+    char* first_pass;
 
     static int64_t aligned(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
     NearestMemory(void* memory, int64_t rows, int64_t codes, int64_t dims)
         : panels((codes + kPanel - 1) / kPanel), panel_floats(kPanel * (dims + 1)) {
         const int64_t block = block_rows(rows, dims);
-        strip_bytes = aligned(block * packed_stride(dims) * 4) + block * static_cast<int64_t>(sizeof(Slots)) +
-                      aligned(block * 8);
+        rows_bytes = aligned(block * packed_stride(dims) * 4) + block * static_cast<int64_t>(sizeof(Slots)) +
+                     aligned(block * 8) + aligned(block * 4);
+        strip_bytes = rows_bytes + aligned(FirstPass::strip_bytes(block, codes, dims));
         packed = static_cast<float*>(memory);
         norms = reinterpret_cast<double*>(packed + panels * panel_floats);
-        strips = reinterpret_cast<char*>(norms) + aligned(codes * 8);
+        first_pass = reinterpret_cast<char*>(norms) + aligned(codes * 8);
+        shared_bytes =
+            first_pass + aligned(FirstPass::shared_bytes(codes, dims)) - static_cast<char*>(memory);
     }
-    int64_t shared_bytes(int64_t codes) const { return panels * panel_floats * 4 + aligned(codes * 8); }
 };
-
-inline size_t nearest_bytes(int64_t rows, int64_t codes, int64_t dims) {
-    const NearestMemory m(nullptr, rows, codes, dims);
-    return static_cast<size_t>(m.shared_bytes(codes) + omp_get_max_threads() * m.strip_bytes);
-}
 
 // NaN or infinity where the row is not finite.
 inline double norm_of(const float* x, int64_t dims) {
@@ -93,13 +92,15 @@ class NearestSearch {
   public:
     // Packs the codebook. Its norms must be finite: see first_not_finite().
     NearestSearch(const NearestMemory& memory, const float* codebook, int64_t codes, int64_t dims)
-        : m_(memory), codebook_(codebook), codes_(codes), dims_(dims), stride_(packed_stride(dims)) {
-        double* norms = m_.norms;
-        parallel_for(codes, codes * dims, [=](int64_t k) { norms[k] = norm_of(codebook + k * dims, dims); });
-        double largest = 0.0;
-        for (int64_t k = 0; k < codes; ++k) largest = norms[k] > largest ? norms[k] : largest;
-        scale_ = scale_of(largest);
-        largest_ = largest * scale_;
+        : m_(memory),
+          codebook_(codebook),
+          codes_(codes),
+          dims_(dims),
+          stride_(packed_stride(dims)),
+          largest_(largest_norm()),
+          scale_(scale_of(largest_)),
+          first_pass_(m_.first_pass, codebook, scale_, codes, dims) {
+        largest_ *= scale_;
         parallel_for(m_.panels, codes * dims, [=](int64_t p) { pack_panel(p); });
     }
 
@@ -109,34 +110,56 @@ class NearestSearch {
         return -1;
     }
 
-    // Codes of the rows [first, first + count) of x, count <= block_rows(), in the given strip of memory; -1 where
-    // row_mask is 0. False, and codes without meaning, when one of them is not finite.
-    bool block(const float* x, const float* row_mask, int64_t count, void* strip, int64_t block,
-               int32_t* codes) const {
+    // Codes of `count` <= block_rows() rows of x, `stride` apart, in the given strip of memory; -1 where row_mask is 0.
+    // They go to every `code_stride`-th place. Returns -1, or the first row that is not finite: codes are then without meaning.
+    int64_t block(const float* x, int64_t stride, const float* row_mask, int64_t count, void* strip,
+                  int64_t block, int32_t* codes, int64_t code_stride) const {
         float* rows = static_cast<float*>(strip);
         Slots* slots =
             reinterpret_cast<Slots*>(static_cast<char*>(strip) + NearestMemory::aligned(block * stride_ * 4));
         double* norms = reinterpret_cast<double*>(slots + block);
-        const int64_t tiles = (count + kTileRows - 1) / kTileRows;
-        for (int64_t r = 0; r < tiles * kTileRows; ++r) {
-            const bool counts = r < count && (row_mask == nullptr || row_mask[r] != 0.0f);
-            norms[r] = pack_row(counts ? x + r * dims_ : nullptr, rows + r * stride_);
-            if (!(norms[r] <= kLargestFinite)) return false;
-            slots[r].best = slots[r].second = Vector{} - INFINITY;
-            slots[r].code = Indices{};
+        int32_t* at =
+            reinterpret_cast<int32_t*>(reinterpret_cast<char*>(norms) + NearestMemory::aligned(block * 8));
+        int64_t open = 0;  // rows without a code; packed row i is row at[i]
+        for (int64_t r = 0; r < count; ++r) {
+            codes[r * code_stride] = -1;
+            if (row_mask != nullptr && row_mask[r] == 0.0f) continue;
+            norms[open] = pack_row(x + r * stride, rows + open * stride_);
+            if (!(norms[open] <= kLargestFinite)) return r;
+            at[open++] = static_cast<int32_t>(r);
         }
-        for (int64_t p = 0; p < m_.panels; ++p)
+        open = first_pass_.settle(rows, stride_, norms, at, open, static_cast<char*>(strip) + m_.rows_bytes,
+                                  [=](int64_t r, double norm, const int32_t* candidates, int64_t number) {
+                                      codes[r * code_stride] =
+                                          nearest_of(x + r * stride, norm, candidates, number);
+                                  });
+        const int64_t tiles = (open + kTileRows - 1) / kTileRows;
+        for (int64_t i = open; i < tiles * kTileRows; ++i) pack_row(nullptr, rows + i * stride_);
+        for (int64_t i = 0; i < tiles * kTileRows; ++i) {
+            slots[i].best = slots[i].second = Vector{} - INFINITY;
+            slots[i].code = Indices{};
+        }
+        for (int64_t p = 0; p < m_.panels && tiles > 0; ++p)
             for (int64_t t = 0; t < tiles; ++t)
                 sweep(rows + t * kTileRows * stride_, m_.packed + p * m_.panel_floats,
                       static_cast<int32_t>(p * kPanel), slots + t * kTileRows);
-        for (int64_t r = 0; r < count; ++r)
-            codes[r] = row_mask != nullptr && row_mask[r] == 0.0f
-                           ? -1
-                           : static_cast<int32_t>(settle(x + r * dims_, norms[r], slots[r]));
-        return true;
+        for (int64_t i = 0; i < open; ++i)
+            codes[at[i] * code_stride] = static_cast<int32_t>(settle(x + at[i] * stride, norms[i], slots[i]));
+        return -1;
     }
 
   private:
+    double largest_norm() const {
+        double* norms = m_.norms;
+        const float* codebook = codebook_;
+        const int64_t dims = dims_;
+        parallel_for(codes_, codes_ * dims,
+                     [=](int64_t k) { norms[k] = norm_of(codebook + k * dims, dims); });
+        double largest = 0.0;
+        for (int64_t k = 0; k < codes_; ++k) largest = norms[k] > largest ? norms[k] : largest;
+        return largest;
+    }
+
     void pack_panel(int64_t p) const {
         float* bias = m_.packed + p * m_.panel_floats;
         for (int64_t j = 0; j < kPanel; ++j) {
@@ -213,6 +236,19 @@ class NearestSearch {
         }
     }
 
+    // The nearest of some codes.
+    int32_t nearest_of(const float* x, double scaled, const int32_t* candidates, int64_t number) const {
+        if (number == 1) return candidates[0];
+        const double norm = scaled / scale_;
+        Nearest nearest = {-1, 0.0, 0.0};
+        for (int64_t i = 0; i < number; ++i) {
+            const int64_t k = candidates[i];
+            nearest.consider(x, codebook_, dims_, k, score_f64(x, codebook_ + k * dims_, dims_),
+                             f64_bound(norm, m_.norms[k], dims_));
+        }
+        return static_cast<int32_t>(nearest.code);
+    }
+
     // The nearest code of a row, from what the sweep kept of it.
     int64_t settle(const float* x, double scaled, const Slots& slots) const {
         float best[kLanes], second[kLanes];
@@ -271,8 +307,9 @@ class NearestSearch {
     NearestMemory m_;
     const float* codebook_;
     int64_t codes_, dims_, stride_;
-    double scale_;    // of codebook and rows
     double largest_;  // norm of the codebook, scaled
+    double scale_;    // of codebook and rows
+    FirstPass first_pass_;
 };
 
 }  // namespace jlatent::JL_TABLE

@@ -1,209 +1,258 @@
-// nearest.h on CUDA: products of f32 in shared memory with a running best in registers.
+// nearest.h on CUDA: fp16 on tensor cores (sweep_cuda.h) settles most rows, fp64 the others.
 //
-// A block takes 64 rows past all codes, 64 at a time. Thread (row group, slot) keeps the best and second best of four
-// rows over the codes k with k % 16 = slot; then each warp settles rows.
+// Codebook and rows are multiplied with powers of two, 2^a and 2^q (one a book, one a row), that bring their largest
+// value into [2^14, 2^15), and rounded to fp16. With v = 2^q x, w = 2^a e, c = -|w|^2 / 2 rounded from fp64, and sums as
+// tensor cores cut them (mma.h), a score is s = 2^(a-q) <fp16(v), fp16(w)> + c, in f32. With dv = |v - fp16(v)| and
+// dw = |w - fp16(w)| as measured, gamma = 2 (D + 32) 2^-23, and the largest |w|, dw and |c| of the codes,
+//   |s - s exact| <= B = 2^(a-q) (dv |w| + |v| dw) + gamma / (1 - gamma) P + 2^-23 (|c| + P / (1 - gamma)) + 2^-146
+//   P = 2^(a-q) (|v| + dv) (|w| + dw)
+// The last term is for what falls under the smallest f32. Where a row is so much larger than the codes that f32 could
+// overflow (a - q > 70), every code goes to fp64; where it is so much smaller that 2^(a-q) would vanish, q gives way.
+//
+// A row is settled when one code alone has s >= best - 2B. Otherwise fp64 compares all such codes. Mostly there is one in
+// each of a few slots, and they are known; slots with more are searched for them again by the whole block, in f32.
+// Counted on the emulator, K = 512 to 16384, D = 32 to 256, Gaussian, trained, initial and normalised codebooks: 1.6 to
+// 8.6 % of the rows are not settled at once, 0.2 to 1.6 % of them all are searched again.
 #pragma once
-#include "launch.h"
-#include "nearest.h"
+#include "sweep_cuda.h"
 
 namespace jlatent::JL_TABLE {
 
-constexpr int kSlots = 16;     // threads across the codes of a tile
-constexpr int kEach = 4;       // rows, and codes, a thread multiplies at once
-constexpr int kTileSide = 64;  // rows, and codes, of a tile
-constexpr int kTileDims = 16;  // of both that are in shared memory
-constexpr int kTileStride = kTileSide + 1;
-constexpr int kWarps = kBlock / kWarp;
+constexpr uint32_t kInfiniteBits = 0x7f800000u;
 
-// What the first kernel finds out about the codebook.
-struct CodebookSummary {
-    double scale;    // nearest.h
-    double largest;  // norm, scaled
-    int32_t finite;
-};
+// The a for which the largest value, given by its bits, lies in [2^14, 2^15); less where it is denormal or 0.
+__device__ inline int scale_exponent(uint32_t largest) {
+    const int exponent = static_cast<int>(largest >> 23) - 127;
+    return 14 - (exponent < -126 ? -126 : exponent);
+}
+// 2^e for -126 <= e <= 127.
+__device__ inline float power_of_two(int e) { return float_of_bits(static_cast<uint32_t>(e + 127) << 23); }
 
-__device__ inline double warp_sum_f64(double v) {
-    for (int offset = kWarp / 2; offset > 0; offset /= 2) v += __shfl_xor_sync(0xffffffffu, v, offset);
+// Over `width` neighbouring lanes, a power of two; all of them get it.
+__device__ inline double lanes_sum(double v, int width) {
+    for (int offset = width / 2; offset > 0; offset /= 2) v += __shfl_xor_sync(0xffffffffu, v, offset);
+    return v;
+}
+template <class T>
+__device__ T lanes_largest(T v, int width) {
+    for (int offset = width / 2; offset > 0; offset /= 2) {
+        const T other = __shfl_xor_sync(0xffffffffu, v, offset);
+        v = other > v ? other : v;
+    }
     return v;
 }
 
-// Sum, or maximum, over the block; all threads get it. A fixed tree.
-template <bool kMaximum>
-__device__ double block_total(double v) {
-    JL_SHARED(double, partial, [kBlock]);
-    __syncthreads();  // an earlier call's readers are done
-    partial[threadIdx.x] = v;
-    __syncthreads();
-    for (unsigned width = kBlock / 2; width > 0; width /= 2) {
-        if (threadIdx.x < width) {
-            const double a = partial[threadIdx.x], b = partial[threadIdx.x + width];
-            partial[threadIdx.x] = kMaximum ? (a > b ? a : b) : a + b;
+// The bits of the largest absolute value, by the kRowLanes that share `row`; above infinity's where one is NaN.
+__device__ inline uint32_t largest_bits(const float* row, int64_t dims) {
+    uint32_t largest = 0;
+    for (int64_t d = threadIdx.x % kRowLanes * 4; d < dims; d += kRowLanes * 4) {
+        const Quad x = load_quad(row, d, dims - d < 4 ? static_cast<int>(dims - d) : 4);
+        JL_UNROLL
+        for (int k = 0; k < 4; ++k) {
+            const uint32_t size = bits_of_float(x.v[k]) & 0x7fffffffu;
+            largest = size > largest ? size : largest;
         }
-        __syncthreads();
     }
-    return partial[0];
+    return lanes_largest(largest, kRowLanes);
 }
 
-// A warp's; the same on all lanes. NaN or infinity where the row is not finite.
-__device__ inline double norm_of(const float* x, int64_t dims) {
-    double sum = 0.0;
-    for (int64_t d = threadIdx.x % kWarp; d < dims; d += kWarp)
-        sum += static_cast<double>(x[d]) * static_cast<double>(x[d]);
-    return sqrt(warp_sum_f64(sum));
+// By the kRowLanes that share the row; `largest` from largest_bits(), finite.
+__device__ inline RowScale scale_row(const float* row, int64_t dims, uint32_t largest, int book_exponent) {
+    int exponent = scale_exponent(largest);
+    if (book_exponent - exponent < -120) exponent = book_exponent + 120;
+    RowScale scale = {};
+    const bool fits = book_exponent - exponent <= 70;
+    if (fits) {
+        const int half = exponent / 2;
+        scale.first = power_of_two(half);
+        scale.second = power_of_two(exponent - half);
+        scale.unit = power_of_two(book_exponent - exponent);
+    }
+    float square = 0.0f, error = 0.0f;
+    for (int64_t d = threadIdx.x % kRowLanes * 4; d < dims && fits; d += kRowLanes * 4) {
+        const Quad x = load_quad(row, d, dims - d < 4 ? static_cast<int>(dims - d) : 4);
+        JL_UNROLL
+        for (int k = 0; k < 4; ++k) {
+            const float v = scale.scaled(x.v[k]), lost = v - f16_rounded(v);  // exact
+            square += v * v;
+            error += lost * lost;
+        }
+    }
+    const float slack = 1.0f + static_cast<float>(dims + 64) * 0x1p-24f;
+    scale.norm = sqrtf(warp_sum(square, kRowLanes) * slack) * (1.0f + 0x1p-20f);
+    scale.error = sqrtf(warp_sum(error, kRowLanes) * slack) * (1.0f + 0x1p-20f);
+    return scale;
 }
 
-__device__ inline double score_f64(const float* x, const float* e, int64_t dims) {
-    double sum = 0.0;
-    for (int64_t d = threadIdx.x % kWarp; d < dims; d += kWarp) sum += score_part(x[d], e[d]);
-    return warp_sum_f64(sum);
+// B for codes of at most this norm and rounding error, and a little more.
+__device__ inline double f16_bound(const RowScale& row, double norm, double error, int64_t dims) {
+    const double gamma = static_cast<double>(dims + 32) * 0x1p-22, unit = row.unit, v = row.norm,
+                 dv = row.error;
+    if (gamma >= 0.5) return INFINITY;
+    const double product = unit * (v + dv) * (norm + error) / (1.0 - gamma);
+    const double bound =
+        unit * (dv * norm + v * error) + gamma * product + 0x1p-23 * (norm * norm * 0.5 + product);
+    return (bound + 0x1p-146) * (1.0 + 0x1p-20);
 }
 
+// ---- what the sweep leaves open ----
+
+struct WideScore {
+    double score, bound;
+};
+
+// Of one code and a row of norm `norm`, by 32 lanes or by one, which is then lane 0.
+__device__ inline WideScore score_f64(const float* x, double norm, const float* e, int64_t dims, int lane,
+                                      int lanes) {
+    double sum = 0.0, square = 0.0;
+    for (int64_t d = lane; d < dims; d += lanes) {
+        sum += score_part(x[d], e[d]);
+        square += static_cast<double>(e[d]) * static_cast<double>(e[d]);
+    }
+    return {lanes_sum(sum, lanes), f64_bound(norm, sqrt(lanes_sum(square, lanes)), dims)};
+}
+
+// |x - e|, or |x| where e is null, by a warp.
 __device__ inline double distance_f64(const float* x, const float* e, int64_t dims) {
     double sum = 0.0;
     for (int64_t d = threadIdx.x % kWarp; d < dims; d += kWarp) {
-        const double difference = static_cast<double>(x[d]) - static_cast<double>(e[d]);
+        const double difference =
+            static_cast<double>(x[d]) - (e == nullptr ? 0.0 : static_cast<double>(e[d]));
         sum += difference * difference;
     }
-    return sqrt(warp_sum_f64(sum));
+    return sqrt(lanes_sum(sum, kWarp));
 }
 
-__device__ inline bool is_finite_norm(double norm) { return norm <= 1e300; }
-
-// Norms of the codes, one a warp, and, by the last block, their summary. Sets the histogram to 0.
-static __global__ void codebook_kernel(const float* __restrict__ codebook, int64_t codes, int64_t dims,
-                                       double* __restrict__ norms, int32_t* __restrict__ histogram,
-                                       CodebookSummary* summary, unsigned* counter) {
-    const int64_t k = blockIdx.x * static_cast<int64_t>(kWarps) + threadIdx.x / kWarp;
-    if (k < codes) {
-        const double norm = norm_of(codebook + k * dims, dims);
-        if (threadIdx.x % kWarp == 0) {
-            norms[k] = norm;
-            if (histogram != nullptr) histogram[k] = 0;
-        }
-    }
-    if (!last_block(counter)) return;
-    double largest = 0.0, bad = 0.0;
-    for (int64_t i = threadIdx.x; i < codes; i += kBlock) {
-        const double norm = __ldcg(norms + i);
-        largest = norm > largest ? norm : largest;
-        bad = is_finite_norm(norm) ? bad : 1.0;
-    }
-    largest = block_total<true>(largest);
-    bad = block_total<true>(bad);
-    if (threadIdx.x != 0) return;
-    summary->finite = bad == 0.0 ? 1 : 0;
-    summary->scale = bad == 0.0 ? scale_of(largest) : 1.0;
-    summary->largest = largest * summary->scale;
-}
-
-struct SearchShared {
-    float x[kTileDims * kTileStride], e[kTileDims * kTileStride];
-    float best[kTileSide * kSlots], second[kTileSide * kSlots];
-    int32_t code[kTileSide * kSlots];
-};
-
-// kTileDims columns of kTileSide rows from `first` on, scaled; zeros past the end.
-__device__ inline void load_tile(const float* rows, int64_t first, int64_t count, int64_t column,
-                                 int64_t dims, double scale, float* to) {
-    for (int i = static_cast<int>(threadIdx.x); i < kTileSide * kTileDims; i += kBlock) {
-        const int r = i / kTileDims, d = i % kTileDims;
-        const bool inside = first + r < count && column + d < dims;
-        to[d * kTileStride + r] =
-            inside ? static_cast<float>(static_cast<double>(rows[(first + r) * dims + column + d]) * scale)
-                   : 0.0f;
-    }
-}
-
-// Fills best, second and code of the block's rows. Rows that f32 cannot hold become infinite here; they are not asked for.
-__device__ inline void sweep(const float* x, int64_t first, int64_t rows, const float* codebook,
-                             const double* norms, int64_t codes, int64_t dims, double scale,
-                             SearchShared* shared) {
-    const int slot = static_cast<int>(threadIdx.x) % kSlots, group = static_cast<int>(threadIdx.x) / kSlots;
-    float best[kEach], second[kEach];
-    int32_t code[kEach];
-    JL_UNROLL
-    for (int i = 0; i < kEach; ++i) best[i] = second[i] = -INFINITY, code[i] = 0;
-    for (int64_t base = 0; base < codes; base += kTileSide) {
-        float sum[kEach][kEach];
+// Of code k as the sweep has it, or nearer: the row is not rounded and the sum not cut. By one lane.
+__device__ inline float score_f32(const float* x, const RowScale& scale, const Book& book, int64_t k) {
+    const uint16_t* halves = book.halves + k * book.padded;
+    float sum = 0.0f;
+    for (int64_t d = 0; d < book.dims; d += 8) {
+        const float4 eight = *reinterpret_cast<const float4*>(halves + d);
+        const uint32_t e[4] = {bits_of_float(eight.x), bits_of_float(eight.y), bits_of_float(eight.z),
+                               bits_of_float(eight.w)};
         JL_UNROLL
-        for (int j = 0; j < kEach; ++j) {
-            const int64_t k = base + slot + j * kSlots;
-            const double norm = k < codes ? norms[k] * scale : 0.0;
-            const float bias = k < codes ? static_cast<float>(-0.5 * norm * norm) : -INFINITY;
-            JL_UNROLL
-            for (int i = 0; i < kEach; ++i) sum[i][j] = bias;
-        }
-        for (int64_t column = 0; column < dims; column += kTileDims) {
-            __syncthreads();  // the last tile has been read
-            load_tile(x, first, rows, column, dims, scale, shared->x);
-            load_tile(codebook, base, codes, column, dims, scale, shared->e);
-            __syncthreads();
-            for (int d = 0; d < kTileDims; ++d) {
-                float a[kEach], b[kEach];
-                JL_UNROLL
-                for (int i = 0; i < kEach; ++i) {
-                    a[i] = shared->x[d * kTileStride + group * kEach + i];
-                    b[i] = shared->e[d * kTileStride + slot + i * kSlots];
-                }
-                JL_UNROLL
-                for (int i = 0; i < kEach; ++i) {
-                    JL_UNROLL
-                    for (int j = 0; j < kEach; ++j) sum[i][j] += a[i] * b[j];
-                }
-            }
-        }
-        JL_UNROLL
-        for (int j = 0; j < kEach; ++j) {
-            const int32_t k = static_cast<int32_t>(base) + slot + j * kSlots;
-            JL_UNROLL
-            for (int i = 0; i < kEach; ++i) {
-                const float less = sum[i][j] < best[i] ? sum[i][j] : best[i];
-                second[i] = less > second[i] ? less : second[i];
-                code[i] = sum[i][j] > best[i] ? k : code[i];
-                best[i] = sum[i][j] > best[i] ? sum[i][j] : best[i];
-            }
-        }
+        for (int i = 0; i < 8; ++i)
+            if (d + i < book.dims)
+                sum += scale.scaled(x[d + i]) * f16_value(static_cast<uint16_t>(e[i / 2] >> i % 2 * 16));
     }
-    JL_UNROLL
-    for (int i = 0; i < kEach; ++i) {
-        const int at = (group * kEach + i) * kSlots + slot;
-        shared->best[at] = best[i];
-        shared->second[at] = second[i];
-        shared->code[at] = code[i];
-    }
+    return fmaf(sum, scale.unit, book.bias[k]);
 }
 
-// The nearest code of row x, by a whole warp, from what the sweep kept of it.
-__device__ inline int64_t settle(const float* x, double norm, const float* codebook, const double* norms,
-                                 int64_t codes, int64_t dims, const CodebookSummary& summary,
-                                 const float* best, const float* second, const int32_t* code) {
-    Nearest nearest = {-1, 0.0, 0.0};
-    const double scaled = norm * summary.scale;
-    const bool all = !(scaled < kLargestNorm);
-    float least = 0.0f;
-    if (!all) {
-        float most = best[0];
+// The best of the codes of row r that have s >= least, over all slots that may have several: a code a thread. Each
+// warp has one of its own.
+__device__ inline Nearest search_slots(const float* x, const Book& book, const SearchShared& shared, int r) {
+    const RowScale scale = shared.scale[r];
+    const double least = shared.least[r], norm = distance_f64(x, nullptr, book.dims);
+    const int64_t codes = (book.codes + kTileCodes - 1) / kTileCodes * Sweeper<1>::kCodes;
+    Nearest own = {-1, 0.0, 0.0}, best = own;
+    const auto consider = [&](Nearest* nearest, int64_t k, const WideScore& s) {
+        nearest->consider(x, book.codebook, book.dims, k, s.score, s.bound);
+    };
+    for (int slot = 0; slot < kSlots; ++slot) {
+        if (shared.best[slot][r] < least) continue;
+        for (int64_t i = threadIdx.x; i < codes; i += kBlock) {
+            const int64_t k = Sweeper<1>::code_of(slot, i);
+            if (k < book.codes && score_f32(x, scale, book, k) >= least)
+                consider(&own, k, score_f64(x, norm, book.codebook + k * book.dims, book.dims, 0, 1));
+        }
+    }
+    for (int from = 0; from < kWarp; ++from) {
+        const int64_t k = __shfl_sync(0xffffffffu, own.code, from);
+        const WideScore s = {__shfl_sync(0xffffffffu, own.score, from),
+                             __shfl_sync(0xffffffffu, own.bound, from)};
+        if (k >= 0) consider(&best, k, s);
+    }
+    return best;
+}
+
+// The nearest code of row r, whose values are x, by a warp; -1 where a slot may have several of the codes that come
+// into question, and shared->least[r] then. Otherwise there is one in each, and it is known.
+__device__ inline int32_t settle(const float* x, const Book& book, SearchShared* shared, int r) {
+    const int lane = static_cast<int>(threadIdx.x) % kWarp;
+    const RowScale scale = shared->scale[r];
+    const double norm = distance_f64(x, nullptr, book.dims);
+    double least = -INFINITY;
+    if (scale.unit != 0.0f) {
         int at = 0;
         for (int l = 1; l < kSlots; ++l)
-            if (best[l] > most) most = best[l], at = l;
-        const double reach =
-            (norm + distance_f64(x, codebook + code[at] * dims, dims)) * summary.scale * (1.0 + 1e-6);
-        // Codes with a norm above |x| + |x - e| are farther than any code e: only those within count.
-        const double bound = f32_bound(scaled, reach < summary.largest ? reach : summary.largest, dims);
-        least = static_cast<float>(most - 2.0 * bound);
+            if (shared->best[l][r] > shared->best[at][r]) at = l;
+        double bound = f16_bound(scale, book.summary.largest, book.summary.error, book.dims);
+        if (shared->second[at][r] < shared->best[at][r]) {  // or the code may be another
+            // Codes with a norm above |x| + |x - e| are farther than any code e: only those within count.
+            const float* e = book.codebook + shared->code[at][r] * book.dims;
+            const double reach =
+                (norm + distance_f64(x, e, book.dims)) * ldexp(1.0, book.summary.exponent) * (1.0 + 1e-6);
+            const double error = reach * 0x1p-11 + sqrt(static_cast<double>(book.dims)) * 0x1p-25;
+            if (reach < book.summary.largest)
+                bound = f16_bound(scale, reach, error < book.summary.error ? error : book.summary.error,
+                                  book.dims);
+        }
+        least = shared->best[at][r] - 2.0 * bound;
+    }
+    Nearest nearest = {-1, 0.0, 0.0};
+    for (int l = 0; l < kSlots; ++l) {
+        if (shared->second[l][r] >= least) {
+            if (lane == 0) shared->least[r] = least;
+            return -1;
+        }
+        if (shared->best[l][r] < least) continue;
+        const int64_t k = shared->code[l][r];
+        const WideScore s = score_f64(x, norm, book.codebook + k * book.dims, book.dims, lane, kWarp);
+        nearest.consider(x, book.codebook, book.dims, k, s.score, s.bound);
+    }
+    return static_cast<int32_t>(nearest.code);
+}
+
+// After the sweep, and a barrier: found[r] = the nearest code of every row with live(r). All threads: a row each while one
+// code alone comes into question; then the other rows, a warp each; then those with crowded slots, one after the other.
+template <class Live>
+__device__ void settle_rows(const float* rows, int64_t stride, const Book& book, Live live,
+                            SearchShared* shared, int32_t* found) {
+    const int warp = static_cast<int>(threadIdx.x) / kWarp, lane = static_cast<int>(threadIdx.x) % kWarp;
+    if (threadIdx.x == 0) shared->unsettled_rows = 0;
+    __syncthreads();
+    const int own = static_cast<int>(threadIdx.x);
+    if (own < kTileRows && live(own)) {
+        float most = -INFINITY;
+        int at = 0;
+        for (int l = 0; l < kSlots; ++l)
+            if (shared->best[l][own] > most) most = shared->best[l][own], at = l;
+        const RowScale scale = shared->scale[own];
+        const double least =
+            most - 2.0 * f16_bound(scale, book.summary.largest, book.summary.error, book.dims);
         int candidates = 0;
         for (int l = 0; l < kSlots; ++l)
-            candidates += (best[l] >= least ? 1 : 0) + (second[l] >= least ? 1 : 0);
-        if (candidates == 1) return code[at];
+            candidates += (shared->best[l][own] >= least ? 1 : 0) + (shared->second[l][own] >= least ? 1 : 0);
+        if (candidates == 1 && scale.unit != 0.0f)
+            found[own] = shared->code[at][own];
+        else
+            shared->unsettled[atomicAdd(&shared->unsettled_rows, 1u)] = own;
     }
-    for (int l = 0; l < kSlots; ++l) {
-        const bool whole = all || second[l] >= least;
-        if (!whole && best[l] < least) continue;
-        for (int64_t k = whole ? l : code[l]; k < codes; k += whole ? kSlots : codes)
-            nearest.consider(x, codebook, dims, k, score_f64(x, codebook + k * dims, dims),
-                             f64_bound(norm, norms[k], dims));
+    __syncthreads();
+    const int unsettled = static_cast<int>(shared->unsettled_rows);
+    for (int i = warp; i < unsettled; i += kWarps) {
+        const int r = shared->unsettled[i];
+        const int32_t code = settle(rows + r * stride, book, shared, r);
+        if (lane == 0) found[r] = code;
     }
-    return nearest.code;
+    __syncthreads();
+    for (int i = 0; i < unsettled; ++i) {
+        const int r = shared->unsettled[i];
+        if (found[r] >= 0) continue;
+        const float* x = rows + r * stride;
+        const Nearest nearest = search_slots(x, book, *shared, r);
+        if (lane == 0) shared->nearest[warp] = nearest;
+        __syncthreads();
+        if (threadIdx.x == 0) {
+            Nearest all = shared->nearest[0];
+            for (const Nearest& other : shared->nearest)
+                if (other.code >= 0)
+                    all.consider(x, book.codebook, book.dims, other.code, other.score, other.bound);
+            found[r] = static_cast<int32_t>(all.code);
+        }
+        __syncthreads();
+    }
 }
 
 }  // namespace jlatent::JL_TABLE

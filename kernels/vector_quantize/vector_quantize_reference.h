@@ -30,7 +30,7 @@ class Expansion {
 };
 
 // The sign of |x - a|^2 - |x - b|^2; products of floats are exact in fp64.
-int compare_distances(const float* x, const float* a, const float* b, size_t dims) {
+inline int compare_distances(const float* x, const float* a, const float* b, size_t dims) {
     Expansion sum;
     for (size_t d = 0; d < dims; ++d) {
         const double xd = x[d], ad = a[d], bd = b[d];
@@ -42,7 +42,7 @@ int compare_distances(const float* x, const float* a, const float* b, size_t dim
     return sum.sign();
 }
 
-int32_t nearest(const float* x, const Matrix& codebook, size_t codes, size_t dims) {
+inline int32_t nearest(const float* x, const Matrix& codebook, size_t codes, size_t dims) {
     std::vector<double> score(codes), slack(codes);
     double least = -std::numeric_limits<double>::infinity();
     for (size_t k = 0; k < codes; ++k) {
@@ -66,10 +66,16 @@ int32_t nearest(const float* x, const Matrix& codebook, size_t codes, size_t dim
 
 // ---- cases ----
 
+// One head, one stage, f32, straight through.
+inline jl_vector_quantize plain(int64_t rows, int64_t codes, int64_t dims) {
+    return {rows, 1, 1, codes, dims, JL_F32, 0};
+}
+
 enum Kind {
     kRandom,
     kClustered,
     kNearTied,
+    kPeriodic,
     kLattice,
     kDuplicated,
     kNormalised,
@@ -77,7 +83,9 @@ enum Kind {
     kZero,
     kOutlier,
     kHidden,
-    kRotated
+    kRotated,
+    kPairs,
+    kOffset
 };
 
 struct Case {
@@ -88,13 +96,13 @@ struct Case {
     size_t shift;
 };
 
-void normalise(float* row, size_t dims) {
+inline void normalise(float* row, size_t dims) {
     double sum = 0.0;
     for (size_t d = 0; d < dims; ++d) sum += static_cast<double>(row[d]) * row[d];
     for (size_t d = 0; d < dims; ++d) row[d] = static_cast<float>(row[d] / std::sqrt(sum));
 }
 
-void make(const Case& c, Matrix* x, Matrix* e) {
+inline void make(const Case& c, Matrix* x, Matrix* e) {
     const size_t rows = static_cast<size_t>(c.s.rows), codes = static_cast<size_t>(c.s.codes),
                  dims = static_cast<size_t>(c.s.dims);
     std::mt19937 engine(7);
@@ -116,6 +124,9 @@ void make(const Case& c, Matrix* x, Matrix* e) {
             if (any(3) == 0) v = std::nextafter(v, any(2) == 0 ? 10.0f : -10.0f);
             (*e)[i] = v;
         }
+    if (c.kind == kPeriodic)  // each an ulp away from the one 64 before, which has the same place in its tile
+        for (size_t i = 64 * dims; i < e->size(); ++i)
+            (*e)[i] = std::nextafter((*e)[i - 64 * dims], any(2) == 0 ? 10.0f : -10.0f);
     if (c.kind == kLattice) {  // halves and integers: ties everywhere
         for (float& v : *e) v = static_cast<float>(static_cast<int>(any(5)) - 2);
         for (float& v : *x) v = 0.5f * static_cast<float>(static_cast<int>(any(9)) - 4);
@@ -137,6 +148,16 @@ void make(const Case& c, Matrix* x, Matrix* e) {
         for (size_t i = 0; i < e->size(); ++i)
             (*e)[i] = i % dims < 2 ? ((*e)[i] < 0.0f ? -1.0f : 1.0f) : 1e-20f * (*e)[i];
         for (size_t i = 0; i < x->size(); ++i) (*x)[i] *= i % dims < 2 ? 0.0f : 1e-20f;
+    }
+    if (c.kind ==
+        kPairs)  // codes that bf16 hardly tells apart, but f32 does; far from each other in the codebook
+        for (size_t i = codes / 2 * dims; i < e->size(); ++i)
+            (*e)[i] = (*e)[i % (codes / 2 * dims)] * (1.0f + 0x1p-9f * normal(engine));
+    if (c.kind == kOffset) {  // rows and codes near a point far from the origin
+        for (size_t i = 0; i < e->size(); ++i)
+            (*e)[i] = 0.3f * (*e)[i] + 7.0f * static_cast<float>(i % dims % 3);
+        for (size_t i = 0; i < x->size(); ++i)
+            (*x)[i] = 0.5f * (*x)[i] + 7.0f * static_cast<float>(i % dims % 3);
     }
     if (c.kind == kRotated) {  // every code ties, and sums in fp64 differ
         for (size_t i = dims; i < e->size(); ++i) (*e)[i] = (*e)[(i / dims + i) % dims];

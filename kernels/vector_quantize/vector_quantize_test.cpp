@@ -1,68 +1,8 @@
 // vector_quantize against the formulas of vector_quantize.h in fp64, and codes against exact arithmetic.
-#include "vector_quantize_reference.h"
+#include "vector_quantize_passes.h"
 
 namespace jlatent::test {
 namespace {
-
-using Integers = Array<int32_t>;
-
-// ---- one forward pass, all outputs ----
-
-struct Forward {
-    std::vector<int32_t> codes, histogram;
-    Matrix q, row_errors;
-    float codebook_loss, commitment;
-    int32_t valid;
-};
-
-void forward(const jl_vector_quantize& s, const Matrix& x, const Matrix& codebook, const Matrix* mask,
-             float beta, size_t shift, Forward* f) {
-    const size_t rows = static_cast<size_t>(s.rows), count = static_cast<size_t>(s.codes);
-    Floats x_array(x, shift), codebook_array(codebook, shift), beta_array({beta});
-    Floats mask_array(mask == nullptr ? Matrix() : *mask);
-    auto codes = Integers::output(rows), histogram = Integers::output(count), valid = Integers::output(1);
-    auto q = Floats::output(x.size(), shift), row_errors = Floats::output(rows);
-    auto codebook_loss = Floats::output(1), commitment = Floats::output(1);
-    Array<uint32_t> invalid(std::vector<uint32_t>{3});
-    Workspace w(kernels().vector_quantize_workspace(&s));
-    for (int repeat = 0; repeat < 2; ++repeat)  // the workspace is ready again; the bits are the same
-        ASSERT_OK(kernels().vector_quantize_forward(
-            &s, x_array.data(), codebook_array.data(), mask == nullptr ? nullptr : mask_array.data(),
-            beta_array.data(), codes.data(), q.data(), repeat == 0 ? nullptr : row_errors.data(),
-            codebook_loss.data(), commitment.data(), histogram.data(), valid.data(), invalid.data(), w.get(),
-            stream()));
-    EXPECT_EQ(invalid.read()[0], 3u);
-    *f = {codes.read(),         histogram.read(), q.read(), row_errors.read(), codebook_loss.read()[0],
-          commitment.read()[0], valid.read()[0]};
-}
-
-// Everything that follows from the codes.
-void check_outputs(const jl_vector_quantize& s, const Matrix& x, const Matrix& codebook, float beta,
-                   const Forward& f) {
-    const size_t dims = static_cast<size_t>(s.dims);
-    std::vector<int32_t> histogram(f.histogram.size());
-    Matrix q(x.size());
-    std::vector<double> row_errors(f.codes.size());
-    double sum = 0.0;
-    int32_t valid = 0;
-    for (size_t n = 0; n < f.codes.size(); ++n) {
-        if (f.codes[n] < 0) continue;
-        ++histogram[static_cast<size_t>(f.codes[n])];
-        ++valid;
-        for (size_t d = 0; d < dims; ++d) {
-            q[n * dims + d] = codebook[static_cast<size_t>(f.codes[n]) * dims + d];
-            row_errors[n] += std::pow(static_cast<double>(x[n * dims + d]) - q[n * dims + d], 2);
-        }
-        sum += row_errors[n];
-    }
-    const double mean = valid == 0 ? 0.0 : sum / (static_cast<double>(valid) * static_cast<double>(dims));
-    EXPECT_EQ(f.histogram, histogram);
-    EXPECT_EQ(f.valid, valid);
-    EXPECT_EQ(f.q, q);
-    EXPECT_CLOSE(f.row_errors, row_errors, 1e-5, 1e-37);
-    EXPECT_CLOSE(Matrix{f.codebook_loss}, std::vector<double>{mean}, 1e-5, 1e-37);
-    EXPECT_CLOSE(Matrix{f.commitment}, std::vector<double>{mean * beta}, 1e-5, 1e-37);
-}
 
 // ---- codes ----
 
@@ -76,56 +16,65 @@ TEST_P(VectorQuantizeTest, CodesAreExactAndOutputsFollow) {
     make(c, &x, &codebook);
     Forward f;
     ASSERT_NO_FATAL_FAILURE(forward(c.s, x, codebook, nullptr, 0.25f, c.shift, &f));
-    const size_t dims = static_cast<size_t>(c.s.dims);
-    size_t wrong = 0;
-    for (size_t n = 0; n < f.codes.size(); ++n) {
-        const int32_t expected = nearest(&x[n * dims], codebook, static_cast<size_t>(c.s.codes), dims);
-        if (f.codes[n] == expected) continue;
-        if (wrong++ == 0)
-            ADD_FAILURE() << "row " << n << " has code " << f.codes[n] << ", nearest is " << expected;
-    }
-    ASSERT_EQ(wrong, 0u);
+    ASSERT_NO_FATAL_FAILURE(check_codes(c.s, x, codebook, nullptr, f.codes));
     check_outputs(c.s, x, codebook, 0.25f, f);
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Cases, VectorQuantizeTest,
-    testing::Values(
-        Case{"one", kRandom, {1, 1, 1}, 1, 1, 0}, Case{"no_rows", kRandom, {0, 5, 3}, 1, 1, 0},
-        Case{"one_code", kRandom, {50, 1, 7}, 1, 1, 1}, Case{"two_codes", kRandom, {50, 2, 1}, 1, 1, 1},
-        Case{"small", kRandom, {13, 33, 5}, 1, 1, 1}, Case{"primes", kRandom, {101, 67, 31}, 1, 1, 3},
-        Case{"random", kRandom, {300, 128, 64}, 1, 1, 0}, Case{"long_rows", kRandom, {40, 50, 513}, 1, 1, 0},
-        Case{"clustered", kClustered, {200, 64, 16}, 1, 1, 0},
-        Case{"near_tied", kNearTied, {60, 40, 8}, 1, 1, 0},
-        Case{"near_tied_long", kNearTied, {20, 33, 129}, 1, 1, 0},
-        Case{"lattice", kLattice, {200, 60, 3}, 1, 1, 0},
-        Case{"lattice_one", kLattice, {200, 60, 1}, 1, 1, 0},
-        Case{"lattice_tiny", kLattice, {100, 60, 2}, 1e-38f, 1e-38f, 0},
-        Case{"lattice_huge", kLattice, {100, 60, 2}, 1.5e38f, 1.5e38f, 0},
-        Case{"duplicated", kDuplicated, {150, 100, 12}, 1, 1, 0},
-        Case{"normalised", kNormalised, {200, 150, 32}, 1, 1, 0},
-        Case{"tiny_rows_normalised", kNormalised, {30, 50, 16}, 1e-20f, 1, 0},
-        Case{"initial", kInitial, {200, 256, 16}, 1, 1, 0}, Case{"zero", kZero, {20, 40, 4}, 1, 1, 0},
-        Case{"outlier", kOutlier, {200, 64, 16}, 1, 1, 0}, Case{"hidden", kHidden, {60, 30, 6}, 1, 1, 0},
-        Case{"hidden_small", kHidden, {60, 30, 6}, 1e-15f, 1e-15f, 0},
-        Case{"rotated", kRotated, {40, 20, 37}, 1, 1, 0},
-        Case{"tiny", kRandom, {100, 64, 8}, 1e-20f, 1e-20f, 0},
-        Case{"huge", kRandom, {100, 64, 8}, 1e15f, 1e15f, 0},
-        Case{"tiny_codes", kRandom, {100, 64, 8}, 1, 1e-20f, 0},
-        Case{"tiny_rows", kRandom, {100, 64, 8}, 1e-20f, 1, 0},
-        Case{"huge_codes", kRandom, {100, 64, 8}, 1, 1e15f, 0},
-        Case{"huge_rows", kRandom, {100, 64, 8}, 1e15f, 1, 0},
-        Case{"apart", kRandom, {50, 64, 8}, 1e15f, 1e-20f, 0},
-        Case{"apart_2", kRandom, {50, 64, 8}, 1e-20f, 1e15f, 0},
-        Case{"denormal", kRandom, {50, 64, 8}, 1e-40f, 1e-40f, 0},
-        Case{"overflowing", kRandom, {50, 64, 8}, 1e37f, 1e-37f, 0},
-        Case{"initial_large", kInitial, {500, 16384, 16}, 1, 1, 0},
-        Case{"random_large", kRandom, {3000, 512, 64}, 1, 1, 0},
-        Case{"clustered_large", kClustered, {2500, 1024, 32}, 1, 1, 0}),
+    testing::Values(Case{"one", kRandom, plain(1, 1, 1), 1, 1, 0},
+                    Case{"no_rows", kRandom, plain(0, 5, 3), 1, 1, 0},
+                    Case{"one_code", kRandom, plain(50, 1, 7), 1, 1, 1},
+                    Case{"two_codes", kRandom, plain(50, 2, 1), 1, 1, 1},
+                    Case{"small", kRandom, plain(13, 33, 5), 1, 1, 1},
+                    Case{"primes", kRandom, plain(101, 67, 31), 1, 1, 3},
+                    Case{"random", kRandom, plain(300, 128, 64), 1, 1, 0},
+                    Case{"long_rows", kRandom, plain(40, 50, 513), 1, 1, 0},
+                    Case{"two_chunks", kRandom, plain(140, 150, 100), 1, 1, 0},
+                    Case{"four_chunks", kClustered, plain(140, 150, 250), 1, 1, 0},
+                    Case{"many_chunks", kRandom, plain(140, 150, 330), 1, 1, 0},
+                    Case{"clustered", kClustered, plain(200, 64, 16), 1, 1, 0},
+                    Case{"near_tied", kNearTied, plain(60, 40, 8), 1, 1, 0},
+                    Case{"near_tied_long", kNearTied, plain(20, 33, 129), 1, 1, 0},
+                    Case{"periodic", kPeriodic, plain(150, 192, 16), 1, 1, 0},
+                    Case{"lattice", kLattice, plain(200, 60, 3), 1, 1, 0},
+                    Case{"lattice_one", kLattice, plain(200, 60, 1), 1, 1, 0},
+                    Case{"lattice_tiny", kLattice, plain(100, 60, 2), 1e-38f, 1e-38f, 0},
+                    Case{"lattice_huge", kLattice, plain(100, 60, 2), 1.5e38f, 1.5e38f, 0},
+                    Case{"duplicated", kDuplicated, plain(150, 100, 12), 1, 1, 0},
+                    Case{"normalised", kNormalised, plain(200, 150, 32), 1, 1, 0},
+                    Case{"tiny_rows_normalised", kNormalised, plain(30, 50, 16), 1e-20f, 1, 0},
+                    Case{"initial", kInitial, plain(200, 256, 16), 1, 1, 0},
+                    Case{"zero", kZero, plain(20, 40, 4), 1, 1, 0},
+                    Case{"outlier", kOutlier, plain(200, 64, 16), 1, 1, 0},
+                    Case{"hidden", kHidden, plain(60, 30, 6), 1, 1, 0},
+                    Case{"hidden_small", kHidden, plain(60, 30, 6), 1e-15f, 1e-15f, 0},
+                    Case{"rotated", kRotated, plain(40, 20, 37), 1, 1, 0},
+                    Case{"tiny", kRandom, plain(100, 64, 8), 1e-20f, 1e-20f, 0},
+                    Case{"huge", kRandom, plain(100, 64, 8), 1e15f, 1e15f, 0},
+                    Case{"tiny_codes", kRandom, plain(100, 64, 8), 1, 1e-20f, 0},
+                    Case{"tiny_rows", kRandom, plain(100, 64, 8), 1e-20f, 1, 0},
+                    Case{"huge_codes", kRandom, plain(100, 64, 8), 1, 1e15f, 0},
+                    Case{"huge_rows", kRandom, plain(100, 64, 8), 1e15f, 1, 0},
+                    Case{"apart", kRandom, plain(50, 64, 8), 1e15f, 1e-20f, 0},
+                    Case{"apart_2", kRandom, plain(50, 64, 8), 1e-20f, 1e15f, 0},
+                    Case{"denormal", kRandom, plain(50, 64, 8), 1e-40f, 1e-40f, 0},
+                    Case{"overflowing", kRandom, plain(50, 64, 8), 1e37f, 1e-37f, 0},
+                    Case{"vanishing_rows", kRandom, plain(100, 64, 40), 1e-38f, 1, 0},
+                    Case{"pairs", kPairs, plain(300, 96, 45), 1, 1, 0},
+                    Case{"pairs_tiny", kPairs, plain(200, 150, 33), 1e-37f, 1e-37f, 0},
+                    Case{"pairs_huge", kPairs, plain(200, 150, 70), 1e30f, 1e30f, 0},
+                    Case{"offset", kOffset, plain(250, 170, 33), 1, 1, 0},
+                    Case{"many_codes", kRandom, plain(150, 9000, 33), 1, 1, 0},
+                    Case{"very_many_codes", kPairs, plain(60, 20001, 9), 1, 1, 0},
+                    Case{"pairs_large", kPairs, plain(1500, 1100, 64), 1, 1, 0},
+                    Case{"initial_large", kInitial, plain(500, 16384, 16), 1, 1, 0},
+                    Case{"random_large", kRandom, plain(3000, 512, 64), 1, 1, 0},
+                    Case{"clustered_large", kClustered, plain(2500, 1024, 32), 1, 1, 0}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(VectorQuantize, RowsThatDoNotCountHaveNoPart) {
-    const jl_vector_quantize s = {70, 20, 6};
+    const jl_vector_quantize s = plain(70, 20, 6);
     Matrix x = random_floats(420, -1.0f, 1.0f), mask(70, 1.0f);
     const Matrix codebook = random_floats(120, -1.0f, 1.0f, 2);
     for (const size_t n : {0, 13, 14, 69}) mask[n] = 0.0f, x[n * 6 + 2] = NAN;
@@ -144,7 +93,7 @@ TEST(VectorQuantize, RowsThatDoNotCountHaveNoPart) {
 }
 
 TEST(VectorQuantize, WhatIsNotFiniteIsRefusedOrMarked) {
-    const jl_vector_quantize s = {40, 9, 5};
+    const jl_vector_quantize s = plain(40, 9, 5);
     const Matrix good = random_floats(200, -1.0f, 1.0f), good_book = random_floats(45, -1.0f, 1.0f, 2);
     Matrix x = good, book = good_book;
     x[17 * 5 + 3] = INFINITY;
@@ -181,32 +130,8 @@ TEST(VectorQuantize, WhatIsNotFiniteIsRefusedOrMarked) {
 
 // ---- gradients ----
 
-struct Backward {
-    Matrix d_x, d_codebook;
-};
-
-void backward(const jl_vector_quantize& s, const Matrix& x, const Matrix& codebook,
-              const std::vector<int32_t>& codes, int32_t valid, const float* beta, const Matrix* d_q,
-              const float* d_codebook_loss, const float* d_commitment, Backward* b) {
-    const auto scalar = [](const float* value) { return Matrix{value == nullptr ? 0.0f : *value}; };
-    Floats x_array(x), codebook_array(codebook), d_q_array(d_q == nullptr ? Matrix() : *d_q);
-    Floats beta_array(scalar(beta)), of_codebook(scalar(d_codebook_loss)),
-        of_commitment(scalar(d_commitment));
-    Integers code_array(codes), valid_array({valid});
-    auto d_x = Floats::output(x.size()), d_codebook = Floats::output(codebook.size());
-    Workspace w(kernels().vector_quantize_workspace(&s));
-    for (int repeat = 0; repeat < 2; ++repeat)
-        ASSERT_OK(kernels().vector_quantize_backward(
-            &s, x_array.data(), codebook_array.data(), code_array.data(), valid_array.data(),
-            beta == nullptr ? nullptr : beta_array.data(), d_q == nullptr ? nullptr : d_q_array.data(),
-            d_codebook_loss == nullptr ? nullptr : of_codebook.data(),
-            d_commitment == nullptr ? nullptr : of_commitment.data(), d_x.data(), d_codebook.data(), w.get(),
-            stream()));
-    *b = {d_x.read(), d_codebook.read()};
-}
-
 TEST(VectorQuantize, GradientsEqualTheFormulasAndDifferences) {
-    const jl_vector_quantize s = {333, 17, 9};
+    const jl_vector_quantize s = plain(333, 17, 9);
     const Matrix x = random_floats(333 * 9, -1.0f, 1.0f), codebook = random_floats(17 * 9, -1.0f, 1.0f, 2),
                  d_q = random_floats(333 * 9, -1.0f, 1.0f, 3);
     Matrix mask(333, 1.0f);
@@ -242,7 +167,7 @@ TEST(VectorQuantize, GradientsEqualTheFormulasAndDifferences) {
 }
 
 TEST(VectorQuantize, BetaMultipliesTheCommitmentOnly) {
-    const jl_vector_quantize s = {50, 8, 4};
+    const jl_vector_quantize s = plain(50, 8, 4);
     const Matrix x = random_floats(200, -1.0f, 1.0f), codebook = random_floats(32, -1.0f, 1.0f, 2),
                  d_q = random_floats(200, -1.0f, 1.0f, 3);
     Forward small, large;
@@ -266,7 +191,7 @@ TEST(VectorQuantize, BetaMultipliesTheCommitmentOnly) {
 }
 
 TEST(VectorQuantize, DescendingTheCodebooksGradientMovesItAndLowersTheLoss) {
-    const jl_vector_quantize s = {100, 6, 3};
+    const jl_vector_quantize s = plain(100, 6, 3);
     const Matrix x = random_floats(300, -1.0f, 1.0f), start = random_floats(18, -1.0f, 1.0f, 2);
     Matrix codebook = start;
     const float one = 1.0f;
@@ -287,71 +212,7 @@ TEST(VectorQuantize, DescendingTheCodebooksGradientMovesItAndLowersTheLoss) {
     EXPECT_GE(moved, 15u);
 }
 
-// ---- statistics ----
-
-TEST(VectorQuantize, MovingAveragesEqualTheTextbook) {
-    const jl_vector_quantize s = {500, 12, 5};
-    const float decay = 0.9f;
-    const double epsilon = 1e-3f;
-    Matrix start = random_floats(60, -1.0f, 1.0f, 2);
-    Array<jl_vector_quantize_ema> state(std::vector<jl_vector_quantize_ema>{{decay, 1e-3f, 0, 0}});
-    Floats counts(Matrix(12, 0.0f)), sums(Matrix(60, 0.0f)), codebook(start);
-    Workspace w(kernels().vector_quantize_workspace(&s));
-    std::vector<double> n_average(12, 0.0), m_average(60, 0.0), expected = doubles(start);
-    for (int step = 1; step <= 20; ++step) {
-        const Matrix x = random_floats(2500, -1.0f, 1.0f, static_cast<uint32_t>(step));
-        std::vector<int32_t> codes(500);
-        std::vector<double> n(12, 0.0), m(60, 0.0);
-        for (size_t i = 0; i < 500; ++i) {
-            // Code 10 comes late, code 11 never, and some rows do not count.
-            codes[i] = i % 50 == 49 ? -1 : static_cast<int32_t>(i * i % (step < 5 ? 10 : 11));
-            if (codes[i] < 0) continue;
-            n[static_cast<size_t>(codes[i])] += 1.0;
-            for (size_t d = 0; d < 5; ++d) m[static_cast<size_t>(codes[i]) * 5 + d] += x[i * 5 + d];
-        }
-        Floats x_array(x);
-        Integers code_array(codes);
-        ASSERT_OK(kernels().vector_quantize_ema(&s, x_array.data(), code_array.data(), state.data(),
-                                                counts.data(), sums.data(), codebook.data(), w.get(),
-                                                stream()));
-        // Averages from zero, divided by 1 - decay^t, Laplace smoothing.
-        const double debias = 1.0 - std::pow(static_cast<double>(decay), step);
-        double total = 0.0;
-        for (size_t k = 0; k < 12; ++k) {
-            n_average[k] = decay * n_average[k] + (1.0 - decay) * n[k];
-            total += n_average[k] / debias;
-        }
-        for (size_t i = 0; i < 60; ++i) {
-            m_average[i] = decay * m_average[i] + (1.0 - decay) * m[i];
-            const double size = (n_average[i / 5] / debias + epsilon) / (total + 12 * epsilon) * total;
-            if (n_average[i / 5] > 0.0) expected[i] = m_average[i] / debias / size;
-        }
-        EXPECT_CLOSE(codebook.read(), expected, 1e-6, 1e-6);
-    }
-    EXPECT_EQ(state.read()[0].step, 20u);
-    EXPECT_CLOSE(counts.read(), n_average, 1e-6, 0.0);
-    EXPECT_EQ(codebook.read()[59], start[59]);  // a code without a row keeps its entry
-}
-
-TEST(VectorQuantize, UsageIsCounted) {
-    Integers histogram(std::vector<int32_t>{4, 0, 4, 8, 0}), none(std::vector<int32_t>(5, 0)),
-        many(std::vector<int32_t>(5, std::numeric_limits<int32_t>::max())),
-        seen(std::vector<int32_t>{0, 0, 0, 8, 0});
-    auto statistics = Floats::output(3);
-    const auto run = [&](Integers& h) {
-        return kernels().vector_quantize_usage(5, h.data(), seen.data(), statistics.data(), stream());
-    };
-    ASSERT_OK(run(histogram));
-    const double batch = std::pow(4.0, 0.25) * std::pow(4.0, 0.25) * std::pow(2.0, 0.5);
-    const double all = std::pow(6.0, 1.0 / 6) * std::pow(6.0, 1.0 / 6) * std::pow(1.5, 2.0 / 3);
-    EXPECT_CLOSE(statistics.read(), (std::vector<double>{batch, all, 0.6}), 1e-6, 0.0);
-    EXPECT_EQ(seen.read(), (std::vector<int32_t>{4, 0, 4, 16, 0}));
-    ASSERT_OK(run(none));
-    EXPECT_CLOSE(statistics.read(), (std::vector<double>{0.0, all, 0.6}), 1e-6, 0.0);
-    ASSERT_OK(run(many));  // does not wrap
-    EXPECT_CLOSE(statistics.read(), (std::vector<double>{5.0, 5.0, 1.0}), 1e-6, 0.0);
-    EXPECT_EQ(seen.read(), std::vector<int32_t>(5, std::numeric_limits<int32_t>::max()));
-}
+// ---- arguments ----
 
 TEST(VectorQuantize, BadArgumentsAreNamed) {
     Floats x(Matrix(8, 0.0f));
@@ -362,21 +223,26 @@ TEST(VectorQuantize, BadArgumentsAreNamed) {
                                                  nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
                                                  nullptr, workspace, stream());
     };
-    EXPECT_BAD_ARGUMENT(run({4, 0, 2}, x.data(), w.get()), "got 4, 0 and 2");
-    EXPECT_BAD_ARGUMENT(run({4, 2, 0}, x.data(), w.get()), "got 4, 2 and 0");
-    EXPECT_BAD_ARGUMENT(run({-1, 2, 2}, x.data(), w.get()), "got -1, 2 and 2");
-    EXPECT_BAD_ARGUMENT(run({4, int64_t{1} << 30, 1 << 19}, x.data(), w.get()), "2^38");
-    EXPECT_BAD_ARGUMENT(run({4, 2, 2}, nullptr, w.get()), "codebook is null");
-    EXPECT_BAD_ARGUMENT(run({4, 2, 2}, x.data(), {w.get().data, 8}), "8 bytes");
-    EXPECT_BAD_ARGUMENT(kernels().vector_quantize_usage(0, codes.data(), codes.data(), x.data(), stream()),
-                        "got 0");
-    const jl_vector_quantize s = {4, 2, 2};
+    EXPECT_BAD_ARGUMENT(run(plain(4, 0, 2), x.data(), w.get()), "got 4, 0 and 2");
+    EXPECT_BAD_ARGUMENT(run(plain(4, 2, 0), x.data(), w.get()), "got 4, 2 and 0");
+    EXPECT_BAD_ARGUMENT(run(plain(-1, 2, 2), x.data(), w.get()), "got -1, 2 and 2");
+    EXPECT_BAD_ARGUMENT(run(plain(4, int64_t{1} << 30, 1 << 19), x.data(), w.get()), "2^38");
+    EXPECT_BAD_ARGUMENT(run(plain(4, 2, 2), nullptr, w.get()), "codebook is null");
+    EXPECT_BAD_ARGUMENT(run(plain(4, 2, 2), x.data(), {w.get().data, 8}), "8 bytes");
+    EXPECT_BAD_ARGUMENT(kernels().vector_quantize_usage(1, 0, codes.data(), codes.data(), x.data(), stream()),
+                        "got 1 and 0");
+    EXPECT_BAD_ARGUMENT(run({4, 0, 1, 2, 2, JL_F32, 0}, x.data(), w.get()), "got 0 and 1");
+    EXPECT_BAD_ARGUMENT(run({4, 1, 1025, 2, 2, JL_F32, 0}, x.data(), w.get()), "got 1 and 1025");
+    EXPECT_BAD_ARGUMENT(run({4, 1024, 1024, 2, 1 << 20, JL_F32, 0}, x.data(), w.get()), "2^38");
+    EXPECT_BAD_ARGUMENT(run({4, 1, 1, 2, 2, 2, 0}, x.data(), w.get()), "got 2");
+    EXPECT_BAD_ARGUMENT(run({4, 1, 1, 2, 2, JL_F32, 3}, x.data(), w.get()), "got 3");
+    const jl_vector_quantize s = plain(4, 2, 2);
     EXPECT_BAD_ARGUMENT(
         kernels().vector_quantize_backward(&s, x.data(), x.data(), codes.data(), nullptr, nullptr, nullptr,
                                            nullptr, nullptr, nullptr, nullptr, w.get(), stream()),
         "valid");
-    EXPECT_BAD_ARGUMENT(kernels().vector_quantize_ema(&s, x.data(), codes.data(), nullptr, x.data(), x.data(),
-                                                      x.data(), w.get(), stream()),
+    EXPECT_BAD_ARGUMENT(kernels().vector_quantize_ema(&s, x.data(), codes.data(), nullptr, nullptr, 0,
+                                                      x.data(), x.data(), x.data(), w.get(), stream()),
                         "null");
     if (std::string(kernels().name).rfind("cpu", 0) != 0) return;  // CUDA cannot know
     Integers wrong(std::vector<int32_t>{0, 1, 2, -1}), valid(std::vector<int32_t>{3});
@@ -384,6 +250,12 @@ TEST(VectorQuantize, BadArgumentsAreNamed) {
         kernels().vector_quantize_backward(&s, x.data(), x.data(), wrong.data(), valid.data(), nullptr,
                                            nullptr, nullptr, nullptr, nullptr, nullptr, w.get(), stream()),
         "codes[2] is 2, but the codebook has 2 entries");
+    const jl_vector_quantize two = {2, 1, 2, 2, 2, JL_F32, 0};
+    Integers mixed(std::vector<int32_t>{0, 1, 1, -1});
+    EXPECT_BAD_ARGUMENT(
+        kernels().vector_quantize_backward(&two, x.data(), x.data(), mixed.data(), valid.data(), nullptr,
+                                           nullptr, nullptr, nullptr, nullptr, nullptr, w.get(), stream()),
+        "codes[3] is -1, but only all codes of a row can be -1");
 }
 
 }  // namespace

@@ -5,7 +5,6 @@ import static org.jlatent.Checks.floats;
 import static org.jlatent.Checks.integers;
 import static org.jlatent.Checks.require;
 
-import java.util.Arrays;
 import org.jlatent.internal.EmbeddingKernels;
 
 /**
@@ -41,7 +40,7 @@ public final class EmbeddingOps {
             integers("embedding", "outOfRange", scope, outOfRange);
         }
         long dims = table.shape().get(1);
-        Tensor out = scope.empty(withDims(codes.shape(), dims));
+        Tensor out = scope.empty(codes.shape().withLast(dims));
         EmbeddingKernels.forward(
                 scope.device().backend(),
                 codes.shape().elements(),
@@ -69,7 +68,7 @@ public final class EmbeddingOps {
             throw new ShapeException("embedding backward: dy must have a last axis, got []");
         }
         long dims = dy.shape().get(-1);
-        require("embedding backward", "dy", dy, withDims(codes.shape(), dims));
+        require("embedding backward", "dy", dy, codes.shape().withLast(dims));
         Tensor dTable = scope.empty(Shape.of(rows, dims));
         EmbeddingKernels.backward(
                 scope.device().backend(),
@@ -80,11 +79,5 @@ public final class EmbeddingOps {
                 dy.address(),
                 dTable.address());
         return dTable;
-    }
-
-    private static Shape withDims(Shape codes, long dims) {
-        long[] extents = Arrays.copyOf(codes.toArray(), codes.rank() + 1);
-        extents[codes.rank()] = dims;
-        return Shape.of(extents);
     }
 }

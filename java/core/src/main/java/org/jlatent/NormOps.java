@@ -5,16 +5,19 @@ import static org.jlatent.Checks.floats;
 import static org.jlatent.Checks.require;
 import static org.jlatent.Checks.requireOptional;
 
+import org.jlatent.internal.L2NormalizeKernels;
 import org.jlatent.internal.NormKernels;
 
 /**
  * Layer, group, instance and batch normalization, as operations on tensors; formulas in
- * kernels/norm/norm.h. The last axis holds the channels.
+ * kernels/norm/norm.h. The last axis holds the channels. And rows of length 1.
  *
  * <p>Every method throws {@link ShapeException} when a shape does not fit or tensors live on
  * different devices, and {@link DeviceException} when the device fails.
  */
 public final class NormOps {
+    private static final float L2_EPSILON = 1e-12f;
+
     private NormOps() {}
 
     /** What shares a mean and a variance. */
@@ -210,6 +213,54 @@ public final class NormOps {
                 dGamma.address(),
                 dBeta.address());
         return new Gradients(dx, dGamma, dBeta);
+    }
+
+    /**
+     * Rows of length 1, for what is compared by its cosine: {@code x / max(|x|, 1e-12)} along the
+     * last axis; formulas in kernels/l2_normalize/l2_normalize.h.
+     *
+     * @param x {@code [..., n]}
+     */
+    public static Tensor l2Normalize(Scope scope, Tensor x) {
+        floats("l2Normalize", scope, x);
+        Tensor y = scope.empty(x.shape());
+        l2Normalize(x, x.address(), y.address());
+        return y;
+    }
+
+    /** {@link #l2Normalize} of x, written over it. */
+    public static void l2NormalizeInPlace(Tensor x) {
+        if (x.dtype() != DType.F32) {
+            throw new ShapeException("l2NormalizeInPlace takes F32 tensors, got " + x.dtype());
+        }
+        x.use(a -> l2Normalize(x, a, a));
+    }
+
+    private static void l2Normalize(Tensor x, long from, long to) {
+        Axis last = Axis.of("l2Normalize", x.shape(), -1);
+        L2NormalizeKernels.forward(
+                x.device().backend(), from, to, last.outer(), last.extent(), L2_EPSILON);
+    }
+
+    /**
+     * Gradient of {@link #l2Normalize} for its input.
+     *
+     * @param x as given to it
+     */
+    public static Tensor l2NormalizeBackward(Scope scope, Tensor x, Tensor dy) {
+        require("l2Normalize backward", "dy", dy, x.shape());
+        floats("l2Normalize backward", scope, x, dy);
+        Axis last = Axis.of("l2Normalize backward", x.shape(), -1);
+        Tensor dx = scope.empty(x.shape());
+        L2NormalizeKernels.backward(
+                scope.device().backend(),
+                x.address(),
+                dy.address(),
+                dx.address(),
+                last.outer(),
+                last.extent(),
+                L2_EPSILON);
+        return dx;
     }
 
     private static NormKernels.NormShape shape(Options options, Shape x, float momentum) {

@@ -76,6 +76,25 @@ public final class Shape {
         return rank() == 0 || get(-1) == 0 ? 1 : elements() / get(-1);
     }
 
+    /** The shape with one more extent, at the end. */
+    public Shape withLast(long extent) {
+        long[] more = Arrays.copyOf(extents, extents.length + 1);
+        more[extents.length] = extent;
+        return of(more);
+    }
+
+    /**
+     * The shape without its last extent.
+     *
+     * @throws ShapeException if there is none
+     */
+    public Shape withoutLast() {
+        if (rank() == 0) {
+            throw new ShapeException("a scalar's shape has no last extent");
+        }
+        return of(Arrays.copyOf(extents, extents.length - 1));
+    }
+
     /** The extents, as a copy. */
     public long[] toArray() {
         return extents.clone();

@@ -53,12 +53,16 @@ public final class ShapeOps {
         return out;
     }
 
-    /** What lies in [from, to) along an axis. */
+    /** What lies in [from, to) along an axis of f32 or i32 values. */
     public static Tensor slice(Scope scope, Tensor x, int axis, long from, long to) {
-        floats("slice", scope, x);
+        if (x.dtype() == DType.I32) {
+            Checks.sameDevice("slice", scope, x);
+        } else {
+            floats("slice", scope, x);
+        }
         Axis along = Axis.of("slice", x.shape(), axis);
         range(along, from, to);
-        Tensor out = scope.empty(along.withExtent(to - from));
+        Tensor out = scope.empty(along.withExtent(to - from), x.dtype());
         copy(along, along.extent(), x, from, to - from, out, 0);
         return out;
     }

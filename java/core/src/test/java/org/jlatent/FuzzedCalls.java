@@ -37,10 +37,15 @@ final class FuzzedCalls {
         calls.add(Map.entry("repeat", FuzzedCalls::repeat));
         calls.add(Map.entry("upsample", FuzzedCalls::upsample));
         calls.add(Map.entry("embedding", FuzzedCalls::embedding));
+        calls.add(Map.entry("vector quantize", FuzzedQuantizeCalls::pass));
+        calls.add(Map.entry("vector quantize average", FuzzedQuantizeCalls::average));
+        calls.add(Map.entry("vector quantize usage", FuzzedQuantizeCalls::usage));
+        calls.add(Map.entry("vector quantize histogram", FuzzedQuantizeCalls::histogram));
         calls.add(Map.entry("layout", FuzzedCalls::layout));
         calls.add(Map.entry("tensor", FuzzedCalls::tensor));
         calls.add(Map.entry("tape", FuzzedCalls::tape));
         calls.addAll(FuzzedImageCalls.all());
+        calls.addAll(FuzzedScalarCalls.all());
         return calls;
     }
 

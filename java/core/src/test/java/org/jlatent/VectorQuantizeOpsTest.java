@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.math.BigDecimal;
 import java.util.Arrays;
 import org.jlatent.VectorQuantizeOps.Averages;
+import org.jlatent.VectorQuantizeOps.Estimator;
 import org.jlatent.VectorQuantizeOps.Gradients;
 import org.jlatent.VectorQuantizeOps.InputGradients;
 import org.jlatent.VectorQuantizeOps.Result;
@@ -37,6 +38,10 @@ final class VectorQuantizeOpsTest {
 
     private Result forward(Tensor x, Tensor codebook) {
         return VectorQuantizeOps.forward(scope, x, codebook, null, null, null);
+    }
+
+    private void average(Tensor x, Tensor codes, Averages averages, Tensor codebook) {
+        VectorQuantizeOps.average(scope, x, codes, averages, null, 0, codebook);
     }
 
     /** The lowest code at the smallest distance, without any rounding. */
@@ -136,11 +141,20 @@ final class VectorQuantizeOpsTest {
         Tensor three = scope.scalar(3);
         InputGradients g =
                 VectorQuantizeOps.backward(
-                        scope, x, codebook, beta, r, new Gradients(dq, three, three));
+                        scope,
+                        x,
+                        codebook,
+                        beta,
+                        r,
+                        Estimator.STRAIGHT_THROUGH,
+                        new Gradients(dq, three, three));
         // 2 / 3 of a row; 3 and beta = 1 / 2
         assertArrayEquals(new float[] {11, 19, 31, 0}, g.dx().toFloatArray(), 1e-5f);
         assertArrayEquals(new float[] {-2, 0}, g.dCodebook().toFloatArray(), 1e-6f);
-        g = VectorQuantizeOps.backward(scope, x, codebook, beta, r, new Gradients(dq, null, null));
+        Gradients ofQ = new Gradients(dq, null, null);
+        g =
+                VectorQuantizeOps.backward(
+                        scope, x, codebook, beta, r, Estimator.STRAIGHT_THROUGH, ofQ);
         assertArrayEquals(new float[] {10, 20, 30, 0}, g.dx().toFloatArray());
         assertNull(g.dCodebook());
     }
@@ -148,23 +162,148 @@ final class VectorQuantizeOpsTest {
     @Test
     void averagesMoveTheCodebookAndUsageIsCounted() {
         Tensor codebook = scope.of(Shape.of(3, 1), 0, 6, 100);
-        Averages averages = Averages.of(scope, 3, 1, 0.5f, 0);
+        Averages averages = Averages.of(scope, codebook.shape(), 0.5f, 0, 0);
         Tensor seen = scope.ofInts(Shape.of(3), 0, 0, 0);
         Tensor x = scope.of(Shape.of(4, 1), 1, 2, 5, 9);
         Result r = forward(x, codebook);
-        VectorQuantizeOps.average(scope, x, r.codes(), averages, codebook);
+        VectorQuantizeOps.average(scope, x, r.codes(), averages, null, 0, codebook);
         assertArrayEquals(new float[] {1.5f, 7, 100}, codebook.toFloatArray(), 1e-6f);
         x = scope.of(Shape.of(2, 1), 1, 2);
         r = forward(x, codebook);
-        VectorQuantizeOps.average(scope, x, r.codes(), averages, codebook);
+        VectorQuantizeOps.average(scope, x, r.codes(), averages, null, 0, codebook);
         assertArrayEquals(new float[] {1.5f, 7, 100}, codebook.toFloatArray(), 1e-6f);
         assertArrayEquals(new float[] {1.5f, 0.5f, 0}, averages.counts().toFloatArray());
-        assertEquals(2, averages.state().toIntArray()[2]);
+        assertEquals(2, averages.state().toIntArray()[3]);
         float[] usage = VectorQuantizeOps.usage(scope, r.histogram(), seen).toFloatArray();
         assertArrayEquals(new float[] {1, 1, 1 / 3f}, usage, 1e-6f);
         Tensor even = scope.ofInts(Shape.of(3), 0, 2, 0);
         usage = VectorQuantizeOps.usage(scope, even, seen).toFloatArray();
         assertArrayEquals(new float[] {1, 2, 2 / 3f}, usage, 1e-6f);
+    }
+
+    @Test
+    void stagesQuantizeWhatIsLeftOverExactly() {
+        int dims = 5;
+        float[] left = normals(40 * dims, 1);
+        float[][] books = {normals(12 * dims, 1), normals(12 * dims, 0.5), normals(12 * dims, 0.2)};
+        Tensor x = scope.of(Shape.of(2, 20, dims), left);
+        float[] all = new float[3 * 12 * dims];
+        for (int s = 0; s < 3; s++) {
+            System.arraycopy(books[s], 0, all, s * books[s].length, books[s].length);
+        }
+        Result r = forward(x, scope.of(Shape.of(3, 12, dims), all));
+        assertEquals(Shape.of(2, 20, 3), r.codes().shape());
+        assertEquals(Shape.of(2, 20), r.rowErrors().shape());
+        assertEquals(Shape.of(3, 12), r.histogram().shape());
+        int[] codes = r.codes().toIntArray();
+        float[] q = new float[left.length];
+        for (int s = 0; s < 3; s++) {
+            int[] expected = nearest(left, books[s], dims);
+            for (int n = 0; n < 40; n++) {
+                assertEquals(expected[n], codes[n * 3 + s], "row " + n + ", stage " + s);
+            }
+            for (int i = 0; i < left.length; i++) {
+                float e = books[s][expected[i / dims] * dims + i % dims];
+                left[i] -= e;
+                q[i] += e;
+            }
+        }
+        assertArrayEquals(q, r.q().toFloatArray());
+    }
+
+    @Test
+    void headsHaveCodebooksOfTheirOwnAndTypesStay() {
+        Tensor codebook = scope.of(Shape.of(2, 2, 2, 1), 0, 8, 0, 1, 0, 100, 0, 10);
+        for (DType type : new DType[] {DType.F32, DType.BF16}) {
+            Tensor x = Ops.cast(scope, scope.of(Shape.of(2, 2), 9, 9, 0, 110), type);
+            Result r = forward(x, codebook);
+            assertEquals(Shape.of(2, 2, 2), r.codes().shape());
+            assertArrayEquals(new int[] {1, 1, 0, 1, 0, 0, 1, 1}, r.codes().toIntArray());
+            assertEquals(type, r.q().dtype());
+            assertArrayEquals(new float[] {9, 10, 0, 110}, r.q().toFloatArray());
+            // 9 - 8, then 0; 9, then -1; 110 - 100, then 0
+            assertArrayEquals(new float[] {1 + 81 + 1, 100}, r.rowErrors().toFloatArray());
+            assertEquals(183 / 4f, r.codebookLoss().toFloatArray()[0]);
+            assertArrayEquals(new int[] {1, 1, 1, 1, 1, 1, 0, 2}, r.histogram().toIntArray());
+            InputGradients g =
+                    VectorQuantizeOps.backward(
+                            scope,
+                            x,
+                            codebook,
+                            null,
+                            r,
+                            Estimator.STRAIGHT_THROUGH,
+                            new Gradients(x, scope.scalar(1), scope.scalar(2)));
+            assertEquals(type, g.dx().dtype());
+            // x + 2 * 2 / (2 * 2) (sum of what stages left over)
+            assertArrayEquals(new float[] {9 + 1, 9 + 8, 0, 110 + 10}, g.dx().toFloatArray());
+            assertArrayEquals(
+                    new float[] {0, -0.5f, 0, 0, -4.5f, -5, 0, 0.5f},
+                    g.dCodebook().toFloatArray(),
+                    1e-6f); // 0 may be -0
+        }
+    }
+
+    @Test
+    void rotationTurnsAndScalesTheGradient() {
+        Tensor x = scope.of(Shape.of(1, 2), 1, 0);
+        Tensor codebook = scope.of(Shape.of(1, 2), 0, 2);
+        Tensor dq = scope.of(Shape.of(1, 2), 3, 5);
+        InputGradients g =
+                VectorQuantizeOps.backward(
+                        scope,
+                        x,
+                        codebook,
+                        null,
+                        forward(x, codebook),
+                        Estimator.ROTATION,
+                        new Gradients(dq, null, null));
+        // x is turned left and doubled to become q: dq is turned right and doubled.
+        assertArrayEquals(new float[] {10, -6}, g.dx().toFloatArray(), 1e-5f);
+    }
+
+    @Test
+    void entriesThatAreHardlyUsedBeginAnewAtRows() {
+        float[] start = {0, 50, 60, 70};
+        float[] values = {1, 2, 3, 4, 5, 6};
+        Tensor x = scope.of(Shape.of(6, 1), values);
+        Random draws = new Random(scope, 1);
+        for (boolean sums : new boolean[] {true, false}) {
+            Tensor codebook = scope.of(Shape.of(4, 1), start);
+            Averages averages =
+                    sums
+                            ? Averages.of(scope, codebook.shape(), 0.5f, 0, 0.1f)
+                            : Averages.countsOnly(scope, codebook.shape(), 0.5f, 0.1f);
+            Result r = forward(x, codebook);
+            VectorQuantizeOps.average(scope, x, r.codes(), averages, draws, 7, codebook);
+            float[] entries = codebook.toFloatArray();
+            assertEquals(sums ? 3.5f : 0, entries[0]);
+            // Two neighbours each, as all rows have code 0.
+            for (int k = 1; k < 4; k++) {
+                assertTrue(entries[k] == 2 * k - 1 || entries[k] == 2 * k, "" + entries[k]);
+            }
+            assertArrayEquals(
+                    new float[] {3, 0.75f, 0.75f, 0.75f}, averages.counts().toFloatArray());
+            assertEquals(3, averages.state().toIntArray()[4]);
+        }
+    }
+
+    @Test
+    void booksAreAveragedAndCountedOneByOne() {
+        Tensor codebook = scope.of(Shape.of(2, 2, 1), 0, 6, -1, 1);
+        Tensor x = scope.of(Shape.of(3, 1), 0.5f, 7.5f, 5.5f);
+        Averages averages = Averages.of(scope, codebook.shape(), 0, 0, 0);
+        Result r = forward(x, codebook);
+        assertArrayEquals(new int[] {0, 1, 1, 1, 1, 0}, r.codes().toIntArray());
+        average(x, r.codes(), averages, codebook);
+        // The second stage takes 0.5 and 1.5, and -0.5, of the codebook before.
+        assertArrayEquals(new float[] {0.5f, 6.5f, -0.5f, 1}, codebook.toFloatArray(), 1e-6f);
+        assertArrayEquals(new float[] {1, 2, 1, 2}, averages.counts().toFloatArray());
+        Tensor seen = scope.ofInts(Shape.of(2, 2), 0, 0, 3, 0);
+        Tensor histogram = scope.ofInts(Shape.of(2, 2), 2, 2, 5, 0);
+        Tensor usage = VectorQuantizeOps.usage(scope, histogram, seen);
+        assertEquals(Shape.of(2, 3), usage.shape());
+        assertArrayEquals(new float[] {2, 2, 1, 1, 1, 0.5f}, usage.toFloatArray(), 1e-6f);
     }
 
     @Test
@@ -176,7 +315,9 @@ final class VectorQuantizeOpsTest {
         assertMessage(
                 "row 2 of x is not finite", DeviceException.class, () -> forward(bad, codebook));
         assertMessage(
-                "codebook[2] is not finite", DeviceException.class, () -> forward(codebook, bad));
+                "codebook[2] is not finite, in head 0 and stage 0",
+                DeviceException.class,
+                () -> forward(codebook, bad));
     }
 
     @Test
@@ -184,11 +325,11 @@ final class VectorQuantizeOpsTest {
         Tensor x = scope.zeros(Shape.of(4, 3));
         Tensor codebook = scope.zeros(Shape.of(5, 3));
         assertMessage(
-                "at least one of both, got [0, 3]",
+                "at least one of each, got [0, 3]",
                 ShapeException.class,
                 () -> forward(x, scope.zeros(Shape.of(0, 3))));
         assertMessage(
-                "at least one of both, got [5, 0]",
+                "at least one of each, got [5, 0]",
                 ShapeException.class,
                 () -> forward(x, scope.zeros(Shape.of(5, 0))));
         assertMessage(
@@ -199,20 +340,45 @@ final class VectorQuantizeOpsTest {
                 "rowMask must be [4]",
                 ShapeException.class,
                 () -> VectorQuantizeOps.forward(scope, x, codebook, x, null, null));
-        Averages averages = Averages.of(scope, 5, 3, 0.9f, 1e-5f);
+        Averages averages = Averages.of(scope, codebook.shape(), 0.9f, 1e-5f, 0);
         Tensor outside = scope.ofInts(Shape.of(4), 0, 5, 0, 0);
         assertMessage(
                 "codes[1] is 5, but the codebook has 5 entries",
                 DeviceException.class,
-                () -> VectorQuantizeOps.average(scope, x, outside, averages, codebook));
+                () -> average(x, outside, averages, codebook));
         assertMessage(
                 "codes must be [4]",
                 ShapeException.class,
-                () ->
-                        VectorQuantizeOps.average(
-                                scope, x, scope.ofInts(Shape.of(1), 0), averages, codebook));
-        assertThrows(IllegalArgumentException.class, () -> Averages.of(scope, 5, 3, 1, 1e-5f));
-        assertThrows(IllegalArgumentException.class, () -> Averages.of(scope, 5, 3, 0.9f, -1));
+                () -> average(x, scope.ofInts(Shape.of(1), 0), averages, codebook));
+        Shape book = codebook.shape();
+        assertMessage(
+                "decay must be in [0, 1), got 1.0",
+                IllegalArgumentException.class,
+                () -> Averages.of(scope, book, 1, 1e-5f, 0));
+        assertMessage(
+                "epsilon must be finite and at least 0, got -1.0",
+                IllegalArgumentException.class,
+                () -> Averages.of(scope, book, 0.9f, -1, 0));
+        assertMessage(
+                "revive must be in [0, 1], got 2.0",
+                IllegalArgumentException.class,
+                () -> Averages.countsOnly(scope, book, 0.9f, 2));
+        assertMessage(
+                "[heads, stages, codes, dims] with at least one of each, got [5]",
+                ShapeException.class,
+                () -> Averages.of(scope, Shape.of(5), 0.9f, 0, 0));
+        assertMessage(
+                "the codebook's heads times dims, got [4, 3] and [2, 1, 5, 3]",
+                ShapeException.class,
+                () -> forward(x, scope.zeros(Shape.of(2, 1, 5, 3))));
+        assertMessage(
+                "takes F32 or BF16 tensors of one kind",
+                ShapeException.class,
+                () -> forward(scope.empty(Shape.of(4, 3), DType.I32), codebook));
+        assertMessage(
+                "takes F32 tensors, got [5, 3] of BF16",
+                ShapeException.class,
+                () -> forward(x, Ops.cast(scope, codebook, DType.BF16)));
         assertMessage(
                 "seen must be [4]",
                 ShapeException.class,
@@ -230,5 +396,23 @@ final class VectorQuantizeOpsTest {
         Result r = forward(scope.zeros(Shape.of(0, 3)), scope.zeros(Shape.of(5, 3)));
         assertEquals(0.0f, r.codebookLoss().toFloatArray()[0]);
         assertEquals(0, Arrays.stream(r.histogram().toIntArray()).sum());
+    }
+
+    @Test
+    void codesMadeElsewhereAreCountedByBook() {
+        Tensor codes = scope.ofInts(Shape.of(3, 2), 0, 2, 0, -1, 1, 2);
+        Tensor one = VectorQuantizeOps.histogram(scope, codes, Shape.of(), 3);
+        assertArrayEquals(new int[] {2, 1, 2}, one.toIntArray());
+        Tensor two = VectorQuantizeOps.histogram(scope, codes, Shape.of(2), 3);
+        assertEquals(Shape.of(2, 3), two.shape());
+        assertArrayEquals(new int[] {2, 1, 0, 0, 0, 2}, two.toIntArray());
+        assertMessage(
+                "last axes must be [3], got [3, 2]",
+                ShapeException.class,
+                () -> VectorQuantizeOps.histogram(scope, codes, Shape.of(3), 3));
+        assertMessage(
+                "codes[1] is 2, but there are 2 codes",
+                DeviceException.class,
+                () -> VectorQuantizeOps.histogram(scope, codes, Shape.of(2), 2));
     }
 }

@@ -38,6 +38,7 @@ public class VectorQuantizeBenchmark {
     private Scope inputs;
     private Scope step;
     private Tensor beta;
+    private Tensor stages;
 
     Tensor x;
     Tensor codebook;
@@ -51,7 +52,9 @@ public class VectorQuantizeBenchmark {
         step = new Scope(device);
         Random random = new Random(inputs, 1);
         x = Ops.randomNormal(inputs, Shape.of(Long.parseLong(extents[0]), dims), random, 1);
-        codebook = Ops.randomNormal(inputs, Shape.of(Long.parseLong(extents[2]), dims), random, 2);
+        long codes = Long.parseLong(extents[2]);
+        codebook = Ops.randomNormal(inputs, Shape.of(codes, dims), random, 2);
+        stages = Ops.randomNormal(inputs, Shape.of(8, codes, dims), random, 3);
         beta = inputs.scalar(0.25f);
     }
 
@@ -66,5 +69,12 @@ public class VectorQuantizeBenchmark {
     public VectorQuantizeOps.Result forward() {
         step.clear();
         return VectorQuantizeOps.forward(step, x, codebook, null, beta, null);
+    }
+
+    /** Eight stages in one call. */
+    @Benchmark
+    public VectorQuantizeOps.Result residual() {
+        step.clear();
+        return VectorQuantizeOps.forward(step, x, stages, null, beta, null);
     }
 }

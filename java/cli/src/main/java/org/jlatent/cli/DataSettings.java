@@ -12,8 +12,6 @@ import org.jlatent.data.Datasets;
 
 /** How images are seen, in training and whenever the model is used after it. */
 final class DataSettings {
-    private static final List<String> SWITCH = List.of("off", "on");
-
     private static final Settings.Key<Optional<DataOptions.Size>> CROP =
             size("data.crop", "the centre that is kept of images, such as 140 or 128x96");
     private static final Settings.Key<Optional<DataOptions.Size>> RESIZE =
@@ -31,9 +29,11 @@ final class DataSettings {
                     List.of("none", "threshold", "static", "dynamic"),
                     "zeros and ones of greys: at one half, drawn once, or in every epoch");
     private static final Settings.Key<String> DEQUANTIZE =
-            Settings.choice("data.dequantize", "off", SWITCH, "uniform noise on 8-bit values");
+            Settings.choice(
+                    "data.dequantize", "off", Settings.SWITCH, "uniform noise on 8-bit values");
     private static final Settings.Key<String> FLIP =
-            Settings.choice("data.flip", "off", SWITCH, "mirror half of the training images");
+            Settings.choice(
+                    "data.flip", "off", Settings.SWITCH, "mirror half of the training images");
     private static final Settings.Key<Integer> PAD =
             Settings.integer("data.pad", 0, 0, "most pixels by which training images are shifted");
 
@@ -44,7 +44,7 @@ final class DataSettings {
 
     /** Of {@code --data}: every name and form. */
     static final String HELP =
-            "sprites (default, generated); mnist, binarized-mnist, fashion-mnist, omniglot or cifar10,"
+            "sprites (generated; default, but cifar10 of vq-vae-cifar10); mnist, binarized-mnist, fashion-mnist, omniglot or cifar10,"
                     + " in $JLATENT_DATA or ~/.cache/jlatent/data, downloaded to there if in neither;"
                     + " or a path: an idx or .npy file, a folder or archive (.tar, .tar.gz, .zip) of"
                     + " PNG and JPEG images, of wav clips, or of CIFAR-10's .bin files, or a folder"

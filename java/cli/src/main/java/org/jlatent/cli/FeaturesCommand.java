@@ -44,16 +44,7 @@ final class FeaturesCommand extends RunCommand {
 
     @Override
     Results use(RunFolder run, LatentModel model) {
-        ImageSet images =
-                switch (split) {
-                    case "train" ->
-                            DataSettings.options(run.settings())
-                                    .forTesting(splits(run, data).train());
-                    case "test" -> splits(run, data).test();
-                    default ->
-                            throw new JlatentException(
-                                    "--split must be train or test, got '" + split + "'");
-                };
+        ImageSet images = images(run, data, split);
         model.check(images);
         int[] classes = labels == null ? null : classes(images);
         Path file = out == null ? run.path().resolve("features.npy") : out;

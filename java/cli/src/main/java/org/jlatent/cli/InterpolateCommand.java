@@ -28,6 +28,7 @@ final class InterpolateCommand extends PictureCommand {
 
     @Override
     Results use(RunFolder run, LatentModel model) {
+        requireContinuous(run, model);
         ImageSet images = testImages(run, model, data);
         if (images.size() < 2) {
             throw new JlatentException(

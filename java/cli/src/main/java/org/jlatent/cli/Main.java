@@ -25,6 +25,8 @@ import picocli.CommandLine.Help.Ansi;
             InterpolateCommand.class,
             TraverseCommand.class,
             FeaturesCommand.class,
+            EncodeCommand.class,
+            DecodeCommand.class,
             DoctorCommand.class,
             DemoCommand.class
         },

@@ -1,6 +1,7 @@
 package org.jlatent.cli;
 
 import java.awt.Color;
+import java.awt.Graphics2D;
 import java.awt.image.BufferedImage;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -8,6 +9,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.IntStream;
 import javax.imageio.ImageIO;
 import org.jlatent.Scope;
@@ -28,6 +30,9 @@ import org.knowm.xchart.style.markers.SeriesMarkers;
 final class Pictures {
     private static final int COLUMNS = 8;
     private static final int BATCH = 256;
+    private static final Set<String> CODE_COUNTS =
+            Set.of("perplexity", "batch_perplexity", "dead", "revived");
+    private static final String USAGE = "usage";
 
     private Pictures() {}
 
@@ -189,35 +194,63 @@ final class Pictures {
         return scope.of(Shape.of(images.length / values, values), images);
     }
 
-    /** The curves of an epoch's means: {@code rows} by metric, training and validation. */
+    /**
+     * The curves of an epoch's figures, {@code rows} by metric, training and validation: losses,
+     * and below them, where there are any, what counts codes.
+     */
     static void curves(
             List<Map<String, Double>> training,
             List<Map<String, Double>> validation,
             String unit,
             Path file) {
+        XYChart losses = chart("Training", unit);
+        XYChart codes = chart("Codes", "codes");
+        double[] epochs = IntStream.rangeClosed(1, training.size()).asDoubleStream().toArray();
+        for (String metric : training.get(0).keySet()) {
+            if (CODE_COUNTS.contains(metric)) {
+                add(codes, metric, epochs, training, metric);
+            } else if (!metric.equals(USAGE)) { // a part, not a number: "dead" says the same
+                add(losses, metric, epochs, training, metric);
+            }
+        }
+        if (!validation.get(0).isEmpty()) {
+            add(losses, "loss, validation", epochs, validation, "loss");
+        }
+        BufferedImage image =
+                codes.getSeriesMap().isEmpty()
+                        ? BitmapEncoder.getBufferedImage(losses)
+                        : stacked(
+                                BitmapEncoder.getBufferedImage(losses),
+                                BitmapEncoder.getBufferedImage(codes));
+        AtomicFile.write(file, out -> ImageIO.write(image, "png", out));
+    }
+
+    private static XYChart chart(String title, String unit) {
         XYChart chart =
                 new XYChartBuilder()
                         .width(900)
                         .height(540)
-                        .title("Training")
+                        .title(title)
                         .xAxisTitle("epoch")
                         .yAxisTitle(unit)
                         .build();
         chart.getStyler()
                 .setLegendPosition(LegendPosition.InsideNE)
                 .setChartBackgroundColor(Color.WHITE);
-        double[] epochs = new double[training.size()];
-        for (int i = 0; i < epochs.length; i++) {
-            epochs[i] = i + 1;
-        }
-        for (String metric : training.get(0).keySet()) {
-            add(chart, metric, epochs, training, metric);
-        }
-        if (!validation.get(0).isEmpty()) {
-            add(chart, "loss, validation", epochs, validation, "loss");
-        }
-        BufferedImage image = BitmapEncoder.getBufferedImage(chart);
-        AtomicFile.write(file, out -> ImageIO.write(image, "png", out));
+        return chart;
+    }
+
+    private static BufferedImage stacked(BufferedImage above, BufferedImage below) {
+        BufferedImage both =
+                new BufferedImage(
+                        above.getWidth(),
+                        above.getHeight() + below.getHeight(),
+                        BufferedImage.TYPE_INT_RGB);
+        Graphics2D pen = both.createGraphics();
+        pen.drawImage(above, 0, 0, null);
+        pen.drawImage(below, 0, above.getHeight(), null);
+        pen.dispose();
+        return both;
     }
 
     private static void add(
@@ -227,7 +260,7 @@ final class Pictures {
             List<Map<String, Double>> rows,
             String metric) {
         double[] values = rows.stream().mapToDouble(row -> row.get(metric)).toArray();
-        chart.addSeries(name, epochs, values)
+        chart.addSeries(name.replace('_', ' '), epochs, values)
                 .setMarker(epochs.length == 1 ? SeriesMarkers.CIRCLE : SeriesMarkers.NONE);
     }
 }

@@ -41,7 +41,11 @@ final class ProgressReport implements Callback, AutoCloseable {
                             .build();
         }
         bar.stepTo(p.step());
-        bar.setExtraMessage(String.format(Locale.ROOT, "loss %.1f", p.metrics().get("loss")));
+        Double perplexity = p.metrics().get("batch_perplexity");
+        bar.setExtraMessage(
+                "loss "
+                        + number(p.metrics().get("loss"))
+                        + (perplexity == null ? "" : ", perplexity " + number(perplexity)));
     }
 
     @Override
@@ -62,8 +66,14 @@ final class ProgressReport implements Callback, AutoCloseable {
 
     private static String line(Map<String, Double> values) {
         return values.entrySet().stream()
-                .map(e -> String.format(Locale.ROOT, "%s %.2f", e.getKey(), e.getValue()))
+                .map(e -> e.getKey() + " " + number(e.getValue()))
                 .collect(Collectors.joining(", "));
+    }
+
+    /** Losses of whole images are large, those of a value small, and some figures are counts. */
+    private static String number(double value) {
+        String format = value == Math.rint(value) ? "%.0f" : Math.abs(value) < 1 ? "%.4f" : "%.2f";
+        return String.format(Locale.ROOT, format, value);
     }
 
     @Override

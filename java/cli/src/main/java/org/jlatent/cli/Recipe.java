@@ -20,6 +20,21 @@ interface Recipe {
 
     List<Settings.Key<?>> modelKeys();
 
+    /** For the help: the settings that tell it from other recipes. */
+    default List<Settings.Key<?>> ownKeys() {
+        return modelKeys();
+    }
+
+    /** What it is trained on unless something else is given. */
+    default String data() {
+        return "sprites";
+    }
+
+    /** Steps of training unless another length is given; null: ten epochs. */
+    default Integer steps() {
+        return null;
+    }
+
     default Settings settings() {
         List<Settings.Key<?>> keys = new ArrayList<>(modelKeys());
         keys.addAll(TrainingSettings.KEYS);

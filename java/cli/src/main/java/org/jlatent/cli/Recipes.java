@@ -8,7 +8,12 @@ import org.jlatent.JlatentException;
 /** The models that can be trained, by name. */
 final class Recipes {
     private static final List<Recipe> ALL =
-            List.of(VaeRecipe.dense(), VaeRecipe.convolutional(), new AutoencoderRecipe());
+            List.of(
+                    VaeRecipe.dense(),
+                    VaeRecipe.convolutional(),
+                    new AutoencoderRecipe(),
+                    VqVaeRecipe.plain(),
+                    VqVaeRecipe.published());
 
     private Recipes() {}
 
@@ -34,7 +39,7 @@ final class Recipes {
         List<String> lines = new ArrayList<>();
         for (Recipe recipe : ALL) {
             lines.add("of " + recipe.name() + ", " + recipe.meaning() + ":");
-            lines.addAll(Settings.describe(recipe.modelKeys()));
+            lines.addAll(Settings.describe(recipe.ownKeys()));
         }
         lines.add("of all of them:");
         lines.addAll(Settings.describe(TrainingSettings.KEYS));

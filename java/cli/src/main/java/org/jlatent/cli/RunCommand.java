@@ -9,6 +9,7 @@ import org.jlatent.data.Datasets;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.Splits;
 import org.jlatent.models.LatentModel;
+import org.jlatent.models.VqVae;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -65,6 +66,19 @@ abstract class RunCommand implements Callable<Integer> {
     }
 
     /**
+     * @throws JlatentException if the model's codes are integers, with nothing between them
+     */
+    static void requireContinuous(RunFolder run, LatentModel model) {
+        if (model instanceof VqVae) {
+            throw new JlatentException(
+                    "the codes of a "
+                            + run.config().model()
+                            + " are integers, with nothing between them; 'jlatent reconstruct'"
+                            + " shows what it makes of images");
+        }
+    }
+
+    /**
      * The test images of {@code given}, or of the data the run was trained on.
      *
      * @throws IllegalArgumentException unless they are of the size the model takes
@@ -73,6 +87,21 @@ abstract class RunCommand implements Callable<Integer> {
         ImageSet images = splits(run, given).test();
         model.check(images);
         return images;
+    }
+
+    /**
+     * @param split train or test; training images without what is random in training
+     * @throws JlatentException for another
+     */
+    static ImageSet images(RunFolder run, String given, String split) {
+        return switch (split) {
+            case "train" ->
+                    DataSettings.options(run.settings()).forTesting(splits(run, given).train());
+            case "test" -> splits(run, given).test();
+            default ->
+                    throw new JlatentException(
+                            "--split must be train or test, got '" + split + "'");
+        };
     }
 
     static Splits splits(RunFolder run, String given) {

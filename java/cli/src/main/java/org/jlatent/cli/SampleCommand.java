@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import org.jlatent.JlatentException;
 import org.jlatent.models.LatentModel;
 import org.jlatent.models.Vae;
+import org.jlatent.models.VqVae;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -33,6 +34,13 @@ final class SampleCommand extends RunCommand {
     @Override
     Results use(RunFolder run, LatentModel model) {
         require("--count", count, 1, 10_000);
+        if (model instanceof VqVae) {
+            throw new JlatentException(
+                    "the codes of a "
+                            + run.config().model()
+                            + " have no prior to draw from yet; 'jlatent reconstruct' shows what it"
+                            + " makes of images");
+        }
         if (!(model instanceof Vae vae)) {
             throw new JlatentException(
                     "an "

@@ -16,6 +16,7 @@ import org.jlatent.JlatentException;
  * {@code config.json}.
  */
 final class Settings {
+    static final List<String> SWITCH = List.of("off", "on");
 
     /**
      * @param <T> type of the value

@@ -41,14 +41,12 @@ final class TrainCommand implements Callable<Integer> {
     @Parameters(
             paramLabel = "MODEL",
             arity = "0..1",
-            description = "what to train: vae, conv-vae or autoencoder; not with --resume")
+            description =
+                    "what to train: vae, conv-vae, autoencoder, vq-vae, or vq-vae-cifar10, the published run;"
+                            + " not with --resume")
     String model;
 
-    @Option(
-            names = "--data",
-            paramLabel = "NAME|PATH",
-            defaultValue = "sprites",
-            description = DataSettings.HELP)
+    @Option(names = "--data", paramLabel = "NAME|PATH", description = DataSettings.HELP)
     String data;
 
     @Option(
@@ -77,7 +75,7 @@ final class TrainCommand implements Callable<Integer> {
         @Option(
                 names = "--epochs",
                 paramLabel = "N",
-                description = "passes over the data (default: 10)")
+                description = "passes over the data (default: 10; vq-vae-cifar10: 10,000 steps)")
         Integer epochs;
 
         @Option(
@@ -121,21 +119,22 @@ final class TrainCommand implements Callable<Integer> {
             throw new ParameterException(
                     spec.commandLine(), "Missing required option: '--out=DIR'");
         }
-        Settings checked = Recipes.of(model).settings().with(settings);
-        Splits splits = Datasets.open(data, DataSettings.options(checked));
+        Recipe recipe = Recipes.of(model);
+        Settings checked = recipe.settings().with(settings);
+        String source = data == null ? recipe.data() : data;
+        Splits splits = Datasets.open(source, DataSettings.options(checked));
+        boolean usual = length.epochs == null && length.steps == null;
         ImageSet train = splits.train();
         RunFolder.Config config =
                 new RunFolder.Config(
                         model,
-                        DataSettings.lasting(data),
+                        DataSettings.lasting(source),
                         train.height(),
                         train.width(),
                         train.channels(),
                         seed,
-                        length.epochs == null && length.steps == null
-                                ? Integer.valueOf(10)
-                                : length.epochs,
-                        length.steps,
+                        usual && recipe.steps() == null ? Integer.valueOf(10) : length.epochs,
+                        usual ? recipe.steps() : length.steps,
                         device == null ? "auto" : device,
                         threads,
                         checked.toMap());

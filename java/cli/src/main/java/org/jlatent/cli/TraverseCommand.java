@@ -43,6 +43,7 @@ final class TraverseCommand extends PictureCommand {
 
     @Override
     Results use(RunFolder run, LatentModel model) {
+        requireContinuous(run, model);
         ImageSet images = testImages(run, model, data);
         int rows = dims == null ? Math.min(10, model.latent()) : dims;
         require("--image", image, 0, images.size() - 1);

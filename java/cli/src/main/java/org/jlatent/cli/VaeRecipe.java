@@ -26,7 +26,7 @@ final class VaeRecipe implements Recipe {
                             "laplace",
                             "laplace-learned"),
                     "of a pixel");
-    private static final Settings.Key<Float> SCALE =
+    static final Settings.Key<Float> SCALE =
             Settings.number(
                     "likelihood.scale",
                     "0.1",
@@ -96,7 +96,7 @@ final class VaeRecipe implements Recipe {
                         .withHidden(settings.get(NetworkSettings.HIDDEN))
                         .withLatent(settings.get(NetworkSettings.LATENT))
                         .withActivation(settings.get(NetworkSettings.ACTIVATION))
-                        .withLikelihood(likelihood(settings))
+                        .withLikelihood(likelihood(settings.get(LIKELIHOOD), settings.get(SCALE)))
                         .withBeta(settings.get(BETA))
                         .withFreeBits(settings.get(FREE_BITS))
                         .withSamples(settings.get(SAMPLES));
@@ -135,9 +135,8 @@ final class VaeRecipe implements Recipe {
                 .put("normalized_error", e.normalizedError());
     }
 
-    private static Likelihood likelihood(Settings settings) {
-        double scale = settings.get(SCALE);
-        return switch (settings.get(LIKELIHOOD)) {
+    static Likelihood likelihood(String name, double scale) {
+        return switch (name) {
             case "gaussian" -> Likelihoods.gaussian(scale * scale);
             case "gaussian-learned" -> Likelihoods.gaussianLearned();
             case "laplace" -> Likelihoods.laplace(scale);

@@ -70,7 +70,7 @@ final class KernelTablesTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"avx512", "avx2", "baseline"})
+    @ValueSource(strings = {"amx", "avx512", "avx2", "baseline"})
     void everyInstructionSetLearnsAsWell(String isa) throws Exception {
         Map<String, Object> results = train(Map.of("JLATENT_ISA", isa), List.of(), 150);
         assertEquals("cpu (cpu-" + isa + ")", results.get("device"));
@@ -107,6 +107,6 @@ final class KernelTablesTest {
         Process process = builder.redirectErrorStream(true).start();
         String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         assertEquals(1, process.waitFor());
-        assertTrue(output.contains("JLATENT_ISA must be avx512, avx2 or baseline"), output);
+        assertTrue(output.contains("JLATENT_ISA must be amx, avx512, avx2 or baseline"), output);
     }
 }

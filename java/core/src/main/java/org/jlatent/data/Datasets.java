@@ -219,8 +219,8 @@ public final class Datasets {
         int channels = shape.length == 3 ? 1 : shape[3];
         ImageShape image = new ImageShape(shape[1], shape[2], channels);
         int dims = image.values();
-        if (array.type() == Npy.Type.I4) {
-            throw new DataException(file + " holds images of i4; save them as u1 or f4");
+        if (array.type() == Npy.Type.I4 || array.type() == Npy.Type.I8) {
+            throw new DataException(file + " holds images of i4 or i8; save them as u1 or f4");
         }
         if (array.type() == Npy.Type.U1) {
             byte[] pixels = new byte[array.size()];

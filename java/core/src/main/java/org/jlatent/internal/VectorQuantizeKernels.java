@@ -11,10 +11,14 @@ import org.jlatent.spi.Backend;
 public final class VectorQuantizeKernels {
     private VectorQuantizeKernels() {}
 
-    /** Shape of one call: x is [rows, dims], the codebook [codes, dims]. */
-    public record VectorQuantizeShape(long rows, long codes, long dims) {
+    /**
+     * Shape of one call: x is [rows, heads, dims] of {@code type} (0: f32, 1: bf16), the codebook
+     * [heads, stages, codes, dims].
+     */
+    public record VectorQuantizeShape(
+            long rows, long heads, long stages, long codes, long dims, int type) {
         private long workspaceBytes(Backend b) {
-            return workspace0(b.kernels(), rows, codes, dims);
+            return workspace0(b.kernels(), rows, heads, stages, codes, dims, type);
         }
     }
 
@@ -40,8 +44,11 @@ public final class VectorQuantizeKernels {
                 forward0(
                         b.kernels(),
                         s.rows,
+                        s.heads,
+                        s.stages,
                         s.codes,
                         s.dims,
+                        s.type,
                         x,
                         codebook,
                         rowMask,
@@ -62,6 +69,7 @@ public final class VectorQuantizeKernels {
     public static void backward(
             Backend b,
             VectorQuantizeShape s,
+            int rotate,
             long x,
             long codebook,
             long codes,
@@ -79,8 +87,12 @@ public final class VectorQuantizeKernels {
                 backward0(
                         b.kernels(),
                         s.rows,
+                        s.heads,
+                        s.stages,
                         s.codes,
                         s.dims,
+                        s.type,
+                        rotate,
                         x,
                         codebook,
                         codes,
@@ -102,6 +114,8 @@ public final class VectorQuantizeKernels {
             long x,
             long codes,
             long state,
+            long random,
+            int site,
             long counts,
             long sums,
             long codebook) {
@@ -112,11 +126,16 @@ public final class VectorQuantizeKernels {
                 ema0(
                         b.kernels(),
                         s.rows,
+                        s.heads,
+                        s.stages,
                         s.codes,
                         s.dims,
+                        s.type,
                         x,
                         codes,
                         state,
+                        random,
+                        site,
                         counts,
                         sums,
                         codebook,
@@ -125,24 +144,37 @@ public final class VectorQuantizeKernels {
                         b.stream()));
     }
 
-    public static void usage(Backend b, long codes, long histogram, long seen, long statistics) {
+    public static void usage(
+            Backend b, long books, long codes, long histogram, long seen, long statistics) {
         check(
                 b,
                 "vector_quantize_usage",
-                usage0(b.kernels(), codes, histogram, seen, statistics, b.stream()));
+                usage0(b.kernels(), books, codes, histogram, seen, statistics, b.stream()));
+    }
+
+    public static void histogram(
+            Backend b, long rows, long books, long codeCount, long codes, long histogram) {
+        check(
+                b,
+                "vector_quantize_histogram",
+                histogram0(b.kernels(), rows, books, codeCount, codes, histogram, b.stream()));
     }
 
     static {
         NativeLibraries.loadJni();
     }
 
-    private static native long workspace0(long table, long rows, long codes, long dims);
+    private static native long workspace0(
+            long table, long rows, long heads, long stages, long codes, long dims, int type);
 
     private static native int forward0(
             long table,
             long rowCount,
+            long heads,
+            long stages,
             long codeCount,
             long dims,
+            int type,
             long x,
             long codebook,
             long rowMask,
@@ -162,8 +194,12 @@ public final class VectorQuantizeKernels {
     private static native int backward0(
             long table,
             long rowCount,
+            long heads,
+            long stages,
             long codeCount,
             long dims,
+            int type,
+            int rotate,
             long x,
             long codebook,
             long codes,
@@ -181,11 +217,16 @@ public final class VectorQuantizeKernels {
     private static native int ema0(
             long table,
             long rowCount,
+            long heads,
+            long stages,
             long codeCount,
             long dims,
+            int type,
             long x,
             long codes,
             long state,
+            long random,
+            int site,
             long counts,
             long sums,
             long codebook,
@@ -194,5 +235,20 @@ public final class VectorQuantizeKernels {
             long stream);
 
     private static native int usage0(
-            long table, long codes, long histogram, long seen, long statistics, long stream);
+            long table,
+            long books,
+            long codes,
+            long histogram,
+            long seen,
+            long statistics,
+            long stream);
+
+    private static native int histogram0(
+            long table,
+            long rows,
+            long books,
+            long codeCount,
+            long codes,
+            long histogram,
+            long stream);
 }

@@ -170,7 +170,8 @@ public final class ImageGrid {
         }
     }
 
-    private static int rgb(float[] values, int at, int channels) {
+    /** Of one pixel. */
+    static int rgb(float[] values, int at, int channels) {
         int red = level(values[at]);
         return channels == 1
                 ? red * 0x010101

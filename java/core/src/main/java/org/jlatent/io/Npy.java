@@ -15,8 +15,8 @@ import java.util.stream.IntStream;
 import org.jlatent.JlatentException;
 
 /**
- * NumPy's {@code .npy} files, versions 1 to 3, in C order: u1, and little-endian i4, f4 and f8. A
- * file of more than 2 GiB is an error.
+ * NumPy's {@code .npy} files, versions 1 to 3, in C order: u1, and little-endian i4, i8, f4 and f8.
+ * A file of more than 2 GiB is an error.
  */
 public final class Npy {
     private static final byte[] MAGIC = {(byte) 0x93, 'N', 'U', 'M', 'P', 'Y'};
@@ -32,6 +32,7 @@ public final class Npy {
     public enum Type {
         U1("|u1", 1),
         I4("<i4", 4),
+        I8("<i8", 8),
         F4("<f4", 4),
         F8("<f8", 8);
 
@@ -57,7 +58,7 @@ public final class Npy {
         }
 
         /**
-         * Element {@code index} in C order; f8 is rounded to f4.
+         * Element {@code index} in C order; f8 and integers beyond 2^24 are rounded to f4.
          *
          * @throws IndexOutOfBoundsException unless it is from 0 to {@link #size} - 1
          */
@@ -65,8 +66,23 @@ public final class Npy {
             return switch (type) {
                 case U1 -> data.get(index) & 0xff;
                 case I4 -> data.getInt(4 * index);
+                case I8 -> data.getLong(8 * index);
                 case F4 -> data.getFloat(4 * index);
                 case F8 -> (float) data.getDouble(8 * index);
+            };
+        }
+
+        /**
+         * Element {@code index} of integers, u1, i4 or i8.
+         *
+         * @throws IllegalStateException if they are none
+         */
+        public long integer(int index) {
+            return switch (type) {
+                case U1 -> data.get(index) & 0xff;
+                case I4 -> data.getInt(4 * index);
+                case I8 -> data.getLong(8 * index);
+                default -> throw new IllegalStateException(type + " are no integers");
             };
         }
 
@@ -166,7 +182,7 @@ public final class Npy {
                                         file
                                                 + " holds elements of type '"
                                                 + descr
-                                                + "'; |u1, <i4, <f4 and <f8 are read: convert it"
+                                                + "'; |u1, <i4, <i8, <f4 and <f8 are read: convert it"
                                                 + " with numpy.astype"));
     }
 

@@ -1,6 +1,7 @@
 package org.jlatent.models;
 
 import java.util.Map;
+import java.util.Optional;
 import org.jlatent.Device;
 import org.jlatent.JlatentException;
 import org.jlatent.Random;
@@ -37,6 +38,30 @@ public abstract class Model extends Module {
      */
     public void check(float[] images) {}
 
+    /**
+     * What a model takes from its training images before the first step, such as their variance;
+     * nothing by default. A run that is resumed has it in its checkpoint.
+     *
+     * @param seed of the images that are looked at, where not all are
+     */
+    public void prepare(ImageSet images, long seed) {}
+
+    /** An epoch begins: {@link #epochFigures} count anew. */
+    public void beginEpoch() {}
+
+    /**
+     * Figures of the epoch so far that are no means over its images, such as how many codes are in
+     * use; none by default. Waits for the device.
+     */
+    public Map<String, Double> epochFigures() {
+        return Map.of();
+    }
+
+    /** What {@link #epochFigures} show to go wrong, in one line with what helps; mostly nothing. */
+    public Optional<String> epochWarning() {
+        return Optional.empty();
+    }
+
     /** Where the parameters are. */
     public final Device device() {
         return parameters().values().iterator().next().device();
@@ -46,8 +71,8 @@ public abstract class Model extends Module {
      * What {@link #objective} gives.
      *
      * @param loss {@code [1]}: what is minimised, a mean over the batch
-     * @param metrics by name, each {@code [batch]} with one value an image, unweighted; their means
-     *     are reported
+     * @param metrics by name, each {@code [batch]} with one value an image, unweighted, or {@code
+     *     [1]} for all of them; their means are reported
      */
     public record Objective(Tensor loss, Map<String, Tensor> metrics) {}
 }

@@ -143,7 +143,7 @@ final class Networks {
     }
 
     /** {@code [rows, height, width, parameters channels]} to {@code [rows, parameters values]}. */
-    private static Tensor planes(Tape tape, Tensor x, int parameters) {
+    static Tensor planes(Tape tape, Tensor x, int parameters) {
         long rows = x.shape().get(0);
         long channels = x.shape().get(3) / parameters;
         long values = x.shape().get(1) * x.shape().get(2) * channels;

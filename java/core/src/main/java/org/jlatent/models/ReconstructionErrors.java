@@ -27,6 +27,11 @@ final class ReconstructionErrors {
         return absolute;
     }
 
+    /** Values of the images so far. */
+    long values() {
+        return values;
+    }
+
     /** Squared error / variance of the data: 1 is as bad as the mean value everywhere. */
     double normalized() {
         double mean = sum / values;

@@ -2,6 +2,7 @@ package org.jlatent.nn;
 
 import java.util.List;
 import java.util.function.Supplier;
+import org.jlatent.NormOps;
 import org.jlatent.Ops;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
@@ -12,7 +13,7 @@ import org.jlatent.Tensor;
 /**
  * Operations without parameters, recorded on a tape: each returns a tensor of the tape's scope
  * through which gradients flow to whatever of its inputs is tracked. Shapes, and what is thrown
- * when they do not fit, as in {@link Ops} and {@link ShapeOps}.
+ * when they do not fit, as in {@link Ops}, {@link NormOps} and {@link ShapeOps}.
  */
 public final class Functions {
     private Functions() {}
@@ -132,6 +133,16 @@ public final class Functions {
     public static Tensor logSoftmax(Tape tape, Tensor x) {
         Tensor y = Ops.logSoftmax(tape.scope(), x);
         return tape.record("log softmax", x, y, d -> Ops.logSoftmaxBackward(tape.scope(), y, d));
+    }
+
+    /** Rows of length 1 along the last axis, for what is compared by its cosine. */
+    public static Tensor l2Normalize(Tape tape, Tensor x) {
+        Scope scope = tape.scope();
+        return tape.record(
+                "l2 normalize",
+                x,
+                NormOps.l2Normalize(scope, x),
+                d -> NormOps.l2NormalizeBackward(scope, x, d));
     }
 
     /** Every pixel of NHWC images repeated by whole factors. */

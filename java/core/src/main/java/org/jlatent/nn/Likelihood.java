@@ -33,6 +33,17 @@ public interface Likelihood {
     default void check(float[] x) {}
 
     /**
+     * What losses are divided by where they are weighed against something else, such as a
+     * codebook's loss: 1 for nats, the data's variance for squared errors, its root for absolute
+     * ones. So their share does not depend on the data's scale.
+     *
+     * @param variance of the data, positive
+     */
+    default double unit(double variance) {
+        return 1;
+    }
+
+    /**
      * The mean of each pixel.
      *
      * @param parameters one or more rows of the decoder's output

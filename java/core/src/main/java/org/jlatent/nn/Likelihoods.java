@@ -1,6 +1,7 @@
 package org.jlatent.nn;
 
 import java.util.List;
+import java.util.function.DoubleUnaryOperator;
 import org.jlatent.JlatentException;
 import org.jlatent.LikelihoodOps;
 import org.jlatent.LikelihoodOps.Distribution;
@@ -57,13 +58,13 @@ public final class Likelihoods {
      */
     public static Likelihood squaredError() {
         // A variance of 1/(2 pi) makes the density's constant 1, and leaves pi (x - mean)^2.
-        return new Scaled("l2", gaussian(0.5 / Math.PI), 1 / Math.PI);
+        return new Errors("l2", gaussian(0.5 / Math.PI), 1 / Math.PI, variance -> variance);
     }
 
     /** Absolute errors, summed over an image. */
     public static Likelihood absoluteError() {
         // b = 1/2 makes the density's constant 1, and leaves 2 |x - mean|.
-        return new Scaled("l1", laplace(0.5), 0.5);
+        return new Errors("l1", laplace(0.5), 0.5, Math::sqrt);
     }
 
     private static float logOf(String name, double value) {
@@ -148,7 +149,9 @@ public final class Likelihoods {
     }
 
     /** Another likelihood's negative logarithm times a factor. */
-    private record Scaled(String name, Likelihood likelihood, double factor) implements Likelihood {
+    private record Errors(
+            String name, Likelihood likelihood, double factor, DoubleUnaryOperator units)
+            implements Likelihood {
 
         @Override
         public int parametersPerValue() {
@@ -168,6 +171,11 @@ public final class Likelihoods {
         @Override
         public void check(float[] x) {
             likelihood.check(x);
+        }
+
+        @Override
+        public double unit(double variance) {
+            return units.applyAsDouble(variance);
         }
 
         @Override

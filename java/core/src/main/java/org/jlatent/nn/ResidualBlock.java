@@ -16,7 +16,15 @@ public final class ResidualBlock extends Module implements Layer {
     private final Conv2d wide;
     private final Conv2d narrow;
 
+    /** Of images. */
     public ResidualBlock(Init init, int channels, int hidden) {
+        this(init, channels, hidden, 3);
+    }
+
+    /**
+     * @param height of the first kernel: 3, or 1 for sequences, images of height 1
+     */
+    public ResidualBlock(Init init, int channels, int hidden, int height) {
         wide =
                 child(
                         "3x3",
@@ -24,8 +32,9 @@ public final class ResidualBlock extends Module implements Layer {
                                 init,
                                 channels,
                                 hidden,
+                                height,
                                 3,
-                                ConvOps.Options.plain().withPadding(1, 1),
+                                ConvOps.Options.plain().withPadding(height / 2, 1),
                                 Activation.RELU));
         narrow =
                 child(

@@ -2,7 +2,12 @@ package org.jlatent.train;
 
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.jlatent.Scope;
+import org.jlatent.Shape;
+import org.jlatent.Tape;
 import org.jlatent.Tensor;
+import org.jlatent.data.ImageSet;
+import org.jlatent.models.Model;
 import org.jlatent.models.Model.Objective;
 
 /** Running means of a model's metrics over images. */
@@ -11,9 +16,27 @@ final class Means {
     private long images;
 
     /**
-     * Takes in a batch; its loss is a mean, its metrics hold one value an image. Waits for the
-     * device.
+     * Of a whole set, in inference.
+     *
+     * @param scratch is cleared for every batch
      */
+    static Means of(Model model, ImageSet images, int batchSize, Scope scratch) {
+        Means result = new Means();
+        int dims = images.dimensions();
+        for (int first = 0; first < images.size(); first += batchSize) {
+            scratch.clear();
+            int count = Math.min(batchSize, images.size() - first);
+            float[] values = new float[count * dims];
+            for (int i = 0; i < count; i++) {
+                images.read(first + i, values, i * dims);
+            }
+            Tensor x = scratch.of(Shape.of(count, dims), values);
+            result.add(model.objective(Tape.inference(scratch), x), count);
+        }
+        return result;
+    }
+
+    /** Takes in a batch; its loss is a mean, as are its metrics' elements. Waits for the device. */
     void add(Objective objective, long batch) {
         sums.merge("loss", (double) objective.loss().item() * batch, Double::sum);
         objective

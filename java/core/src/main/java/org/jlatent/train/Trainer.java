@@ -1,9 +1,11 @@
 package org.jlatent.train;
 
+import java.lang.System.Logger.Level;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.jlatent.Device;
 import org.jlatent.JlatentException;
 import org.jlatent.Scope;
@@ -28,6 +30,8 @@ import org.jlatent.models.Model.Objective;
  * }</pre>
  */
 public final class Trainer {
+    private static final System.Logger LOG = System.getLogger(Trainer.class.getName());
+
     private final Model model;
     private final Device device;
     private final List<Callback> callbacks = new ArrayList<>();
@@ -234,8 +238,11 @@ public final class Trainer {
         Progress run() {
             if (resumed != null) {
                 restore();
+            } else {
+                model.prepare(data, seed);
+                model.beginEpoch();
             }
-            checkParameters();
+            NonFinite.checkParameters(step, model);
             while (step < total) {
                 while (next < batches.count() && step < total) {
                     step(epoch, next);
@@ -247,8 +254,8 @@ public final class Trainer {
                         }
                     }
                 }
-                checkParameters();
-                endEpoch(progress(epoch, means.get(), validate()));
+                NonFinite.checkParameters(step, model);
+                endEpoch();
                 if (stopping) {
                     break;
                 }
@@ -256,7 +263,15 @@ public final class Trainer {
             return history.get(history.size() - 1);
         }
 
-        private void endEpoch(Progress progress) {
+        private void endEpoch() {
+            Map<String, Double> figures = means.get();
+            figures.putAll(model.epochFigures());
+            Optional<String> warning = model.epochWarning();
+            Map<String, Double> validated =
+                    validation == null
+                            ? Map.of()
+                            : Means.of(model, validation, batchSize, scratch).get();
+            Progress progress = progress(epoch, figures, validated);
             // A run that ended within this epoch and now goes on has a row of it already.
             history.removeIf(earlier -> earlier.epoch() == epoch);
             history.add(progress);
@@ -264,10 +279,13 @@ public final class Trainer {
                 epoch++;
                 next = 0;
                 means.clear();
+                model.beginEpoch();
             }
             for (Callback callback : callbacks) {
                 callback.onEpoch(progress);
             }
+            warning.ifPresent(
+                    text -> LOG.log(Level.WARNING, "epoch " + progress.epoch() + ": " + text));
             save();
         }
 
@@ -338,26 +356,12 @@ public final class Trainer {
             model.check(batch.values());
             Tensor x = scratch.of(Shape.of(indices.length, data.dimensions()), batch.values());
             Objective objective = model.objective(tape, x);
-            if (!Float.isFinite(objective.loss().item())) {
-                throw new TrainingException(
-                        "the loss is "
-                                + objective.loss().item()
-                                + " at step "
-                                + (step + 1)
-                                + ": "
-                                + NonFinite.culprit(model, tape, x)
-                                + "; lower the learning rate or look at the data");
-            }
+            NonFinite.checkLoss(objective.loss(), step + 1, model, tape, x);
             tape.backward(objective.loss());
             adam.setLearningRate((float) (optimizer.learningRate() * schedule.factor(step, total)));
             adam.step(tape);
             if (adam.skippedSteps() > 0) {
-                throw new TrainingException(
-                        "a gradient is not finite at step "
-                                + (step + 1)
-                                + ": that of "
-                                + NonFinite.gradient(model, tape)
-                                + "; lower the learning rate or set a maximum norm");
+                throw NonFinite.inGradient(step + 1, model, tape);
             }
             model.random().advance();
             means.add(objective, indices.length);
@@ -374,46 +378,10 @@ public final class Trainer {
             }
         }
 
-        private Map<String, Double> validate() {
-            if (validation == null) {
-                return Map.of();
-            }
-            Means result = new Means();
-            for (int first = 0; first < validation.size(); first += batchSize) {
-                scratch.clear();
-                int[] indices = new int[Math.min(batchSize, validation.size() - first)];
-                for (int i = 0; i < indices.length; i++) {
-                    indices[i] = first + i;
-                }
-                result.add(
-                        model.objective(Tape.inference(scratch), batch(validation, indices)),
-                        indices.length);
-            }
-            return result.get();
-        }
-
-        private Tensor batch(ImageSet images, int[] indices) {
-            int dims = images.dimensions();
-            float[] values = new float[indices.length * dims];
-            for (int i = 0; i < indices.length; i++) {
-                images.read(indices[i], values, i * dims);
-            }
-            return scratch.of(Shape.of(indices.length, dims), values);
-        }
-
         private Progress progress(
                 int epoch, Map<String, Double> values, Map<String, Double> validated) {
             return new Progress(
                     epoch, step, total, values, validated, images * 1e9 / Math.max(1, nanoseconds));
-        }
-
-        /** An activation such as ReLU can hide what is wrong with a weight from the loss. */
-        private void checkParameters() {
-            NonFinite.parameter(model)
-                    .ifPresent(
-                            what -> {
-                                throw new TrainingException("after step " + step + " " + what);
-                            });
         }
     }
 }

@@ -66,6 +66,22 @@ final class NpyTest {
         assertEquals(0, Npy.read(file).size());
     }
 
+    @Test
+    void integersKeepAllTheirBits() throws IOException {
+        ByteBuffer longs = ByteBuffer.allocate(16).order(ByteOrder.LITTLE_ENDIAN);
+        longs.putLong((1L << 40) + 1).putLong(-3);
+        Npy.Array wide = Npy.read(write(npy(1, header("<i8", "False", "(2,)"), longs.array())));
+        assertEquals(Npy.Type.I8, wide.type());
+        assertEquals((1L << 40) + 1, wide.integer(0));
+        assertEquals(-3, wide.integer(1));
+        assertEquals(-3, wide.value(1));
+        Path file = folder.resolve("i.npy");
+        Npy.write(file, new int[] {Integer.MAX_VALUE}, 1);
+        assertEquals(Integer.MAX_VALUE, Npy.read(file).integer(0));
+        Npy.write(file, new float[] {1}, 1);
+        assertThrows(IllegalStateException.class, () -> Npy.read(file).integer(0));
+    }
+
     /** The bytes that numpy.save writes, but for the number of spaces. */
     @Test
     void theFileIsAsNumpyWritesIt() throws IOException {

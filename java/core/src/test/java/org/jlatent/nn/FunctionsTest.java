@@ -14,6 +14,7 @@ import org.jlatent.Device;
 import org.jlatent.DeviceException;
 import org.jlatent.EmbeddingOps;
 import org.jlatent.GradientCheck;
+import org.jlatent.NormOps;
 import org.jlatent.Ops;
 import org.jlatent.Random;
 import org.jlatent.Scope;
@@ -121,6 +122,9 @@ final class FunctionsTest {
         Tensor cut = Functions.slice(tape, counting(2, 3, 2), 1, 1, 3);
         assertEquals(Shape.of(2, 2, 2), cut.shape());
         assertArrayEquals(new float[] {2, 3, 4, 5, 8, 9, 10, 11}, cut.toFloatArray());
+        Tensor codes = scope.ofInts(Shape.of(2, 2), 7, -1, 0, 1 << 30);
+        assertArrayEquals(
+                new int[] {-1, 1 << 30}, ShapeOps.slice(scope, codes, 1, 1, 2).toIntArray());
         assertEquals(Shape.of(0, 3), ShapeOps.slice(scope, counting(2, 3), 0, 1, 1).shape());
         assertArrayEquals(
                 new float[] {0, 1, 2},
@@ -158,6 +162,18 @@ final class FunctionsTest {
         assertArrayEquals(new float[] {0.25f, 0.75f}, p.toFloatArray(), 1e-6f);
         Tensor log = Functions.logSoftmax(inference(), scope.of(Shape.of(2), 1e30f, -1e30f));
         assertArrayEquals(new float[] {0, -2e30f}, log.toFloatArray(), 1e24f);
+    }
+
+    @Test
+    void l2NormalizeMakesRowsOfLengthOne() {
+        check(input(2, 3, 4), Functions::l2Normalize);
+        Tensor x = scope.of(Shape.of(2, 2), 3, -4, 0, 0);
+        Tensor y = Functions.l2Normalize(inference(), x);
+        assertArrayEquals(new float[] {0.6f, -0.8f, 0, 0}, y.toFloatArray(), 1e-7f);
+        NormOps.l2NormalizeInPlace(x);
+        assertArrayEquals(y.toFloatArray(), x.toFloatArray());
+        fails("no axis -1", () -> Functions.l2Normalize(inference(), scope.zeros(Shape.of())));
+        fails("must be [2, 2]", () -> NormOps.l2NormalizeBackward(scope, x, input(2, 3)));
     }
 
     @Test

@@ -14,6 +14,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import org.jlatent.Device;
@@ -31,7 +32,10 @@ import org.jlatent.io.Safetensors;
 import org.jlatent.models.Model;
 import org.jlatent.models.Vae;
 import org.jlatent.models.VaeConfig;
+import org.jlatent.models.VqVae;
+import org.jlatent.models.VqVaeConfig;
 import org.jlatent.nn.Init;
+import org.jlatent.nn.VectorQuantizerConfig;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -96,6 +100,43 @@ final class ResumeTest {
         return new Counting(new Vae(new Init(scope, 1), images.shape(), config, 1), scope);
     }
 
+    /**
+     * A codebook that learns by averages, starts from images and revives its dead codes: there are
+     * more codes than vectors in a batch of patches.
+     */
+    private Model quantized() {
+        VqVaeConfig config =
+                VqVaeConfig.defaults()
+                        .withHidden(4)
+                        .withResidual(1, 2)
+                        .withLevels(3)
+                        .withQuantizer(
+                                VectorQuantizerConfig.defaults()
+                                        .withCodes(200)
+                                        .withDims(3)
+                                        .withRevive(0.5f));
+        return new VqVae(new Init(scope, 1), images.shape(), config, 1);
+    }
+
+    @Test
+    void aResumedCodebookIsTheUninterruptedOne() {
+        Outcome whole = run("whole", STEPS, t -> t, this::quantized);
+        for (Progress epoch : whole.epochs) {
+            assertTrue(epoch.metrics().get("revived") > 0, epoch::toString);
+            assertTrue(epoch.metrics().get("usage") > 0, epoch::toString);
+        }
+        for (int[] at : new int[][] {{1}, {9}, {10}, {11}, {3, 15, 20, 32}}) {
+            String name = Arrays.toString(at);
+            run(name, STEPS, t -> t, this::quantized, at).is(whole, "stopped at " + name + " ");
+        }
+        // Cut within an epoch, then trained longer: its figures are those of the whole epoch.
+        UnaryOperator<Trainer> constant = t -> t.schedule(Schedule.constant());
+        Outcome straight = run("straight", STEPS, constant, this::quantized);
+        run("longer", 13, constant, this::quantized);
+        Outcome longer = run("longer", STEPS, constant, this::quantized);
+        assertEquals(straight.epochs.get(1).metrics(), longer.epochs.get(1).metrics());
+    }
+
     /** A model with a buffer: the images of a training step are added to it. */
     private static final class Counting extends Model {
         private final Vae vae;
@@ -132,17 +173,26 @@ final class ResumeTest {
                 .schedule(Schedule.cosine().withWarmup(7));
     }
 
+    private Outcome run(String name, int steps, UnaryOperator<Trainer> how, int... cuts) {
+        return run(name, steps, how, () -> model(16), cuts);
+    }
+
     /**
      * A run in a process's worth of new objects, stopped at every cut.
      *
      * @param how changes the trainer
      */
-    private Outcome run(String name, int steps, UnaryOperator<Trainer> how, int... cuts) {
+    private Outcome run(
+            String name,
+            int steps,
+            UnaryOperator<Trainer> how,
+            Supplier<Model> models,
+            int... cuts) {
         Path file = folder.resolve(name);
         List<Double> losses = new ArrayList<>();
         List<Integer> stops = new ArrayList<>(Arrays.stream(cuts).boxed().toList());
         while (true) {
-            Model model = model(16);
+            Model model = models.get();
             Trainer trainer = how.apply(trainer(model, steps).checkpoint(file, 0));
             if (Files.exists(file)) {
                 trainer.resume(Checkpoint.read(file));
@@ -170,9 +220,14 @@ final class ResumeTest {
                                 (n, t) ->
                                         assertArrayEquals(
                                                 t.toFloatArray(), tensors.get("model." + n), n));
-                assertEquals(
-                        model.buffers().get("seen").toIntArray()[0],
-                        Safetensors.read(file).get("model.seen").data().getInt(0));
+                Map<String, Safetensors.Entry> saved = Safetensors.read(file);
+                model.buffers()
+                        .forEach(
+                                (n, t) ->
+                                        assertEquals(
+                                                Safetensors.Entry.of(n, t).data().rewind(),
+                                                saved.get("model." + n).data().rewind(),
+                                                n));
                 return new Outcome(tensors, Checkpoint.read(file).state().history(), losses);
             }
         }
