@@ -7,6 +7,7 @@
 #include "embedding/embedding.h"
 #include "gaussian/gaussian.h"
 #include "likelihood/likelihood.h"
+#include "masked_conv/masked_conv.h"
 #include "norm/norm.h"
 #include "random/random.h"
 #include "resample/resample.h"
@@ -62,6 +63,11 @@ const jl_kernels* table() {
         JL_ENTRY(vector_quantize_backward),
         JL_ENTRY(vector_quantize_ema),
         JL_ENTRY(vector_quantize_usage),
+        &masked_conv_workspace,
+        JL_ENTRY(masked_conv_forward),
+        JL_ENTRY(masked_conv_backward_gate),
+        JL_ENTRY(masked_conv_backward_data),
+        JL_ENTRY(masked_conv_backward_weight),
     };
     return &kernels;
 }
