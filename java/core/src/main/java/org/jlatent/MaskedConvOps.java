@@ -59,7 +59,9 @@ public final class MaskedConvOps {
         PLAIN(0),
         /** max(sum, 0). */
         RELU(1),
-        /** tanh of the first half of the filters times sigmoid of the second: half as many outputs. */
+        /**
+         * tanh of the first half of the filters times sigmoid of the second: half as many outputs.
+         */
         GATE(2);
 
         private final int code;
@@ -91,10 +93,7 @@ public final class MaskedConvOps {
                                 + ", got "
                                 + groups);
             }
-            if (kernel == 1
-                    && groups == 1
-                    && taps != Taps.VERTICAL_B
-                    && !taps.includesOwnGroup()) {
+            if (kernel == 1 && groups == 1 && taps != Taps.VERTICAL_B && !taps.includesOwnGroup()) {
                 throw new IllegalArgumentException(
                         "a kernel of 1 leaves nothing of " + taps + ": it must be at least 3");
             }
@@ -343,7 +342,9 @@ public final class MaskedConvOps {
         requireImages(operation, x);
         if (weight.rank() != 4) {
             throw new ShapeException(
-                    operation + ": weight must be [filters, rows, columns, channels], got " + weight);
+                    operation
+                            + ": weight must be [filters, rows, columns, channels], got "
+                            + weight);
         }
         Shape expected = options.weightShape(x.get(3), weight.get(0));
         if (!weight.equals(expected)) {

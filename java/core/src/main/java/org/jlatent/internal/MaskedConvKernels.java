@@ -74,12 +74,7 @@ public final class MaskedConvKernels {
                         b.stream()));
     }
 
-    public static void backwardGate(
-            Backend b,
-            MaskedConvShape s,
-            long gates,
-            long dOut,
-            long dA) {
+    public static void backwardGate(Backend b, MaskedConvShape s, long gates, long dOut, long dA) {
         check(
                 b,
                 "masked_conv_backward_gate",
@@ -100,12 +95,7 @@ public final class MaskedConvKernels {
                         b.stream()));
     }
 
-    public static void backwardData(
-            Backend b,
-            MaskedConvShape s,
-            long dA,
-            long weight,
-            long dx) {
+    public static void backwardData(Backend b, MaskedConvShape s, long dA, long weight, long dx) {
         long bytes = s.workspaceBytes(b);
         check(
                 b,
@@ -130,12 +120,7 @@ public final class MaskedConvKernels {
     }
 
     public static void backwardWeight(
-            Backend b,
-            MaskedConvShape s,
-            long x,
-            long dA,
-            long dWeight,
-            long dBias) {
+            Backend b, MaskedConvShape s, long x, long dA, long dWeight, long dBias) {
         long bytes = s.workspaceBytes(b);
         check(
                 b,

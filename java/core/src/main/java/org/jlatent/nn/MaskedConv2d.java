@@ -96,7 +96,6 @@ public final class MaskedConv2d extends Module implements Layer {
 
     private static Tensor sumPixels(Scope scope, Tensor images) {
         Shape s = images.shape();
-        return Ops.sum(
-                scope, images.reshape(Shape.of(s.get(0), s.get(1) * s.get(2), s.get(3))), 1);
+        return Ops.sum(scope, images.reshape(Shape.of(s.get(0), s.get(1) * s.get(2), s.get(3))), 1);
     }
 }
