@@ -2,37 +2,10 @@
 
 #include "math.h"
 #include "strips_cpu.h"
+#include "weight_cpu.h"
 
 namespace jlatent::JL_TABLE {
 namespace {
-
-int64_t round_up(int64_t count, int64_t to) { return (count + to - 1) / to * to; }
-int64_t bytes_of(int64_t floats) { return round_up(floats * static_cast<int64_t>(sizeof(float)), 64); }
-
-// The columns of a panel: two vectors of them. A gate's are the tanh's and the sigmoid's of the same outputs.
-struct Panel {
-    int64_t first[2], count[2];
-
-    Panel(int64_t index, int64_t columns, bool gate) {
-        const int64_t most = gate ? columns / 2 : columns;
-        for (int64_t h = 0; h < 2; ++h) {
-            const int64_t from = gate ? index * kLanes : index * kPanel + h * kLanes, left = most - from;
-            first[h] = from + (gate ? h * most : 0);
-            count[h] = left < 0 ? 0 : left < kLanes ? left : kLanes;
-        }
-    }
-    static int64_t number(int64_t columns, bool gate) {
-        return gate ? (columns / 2 + kLanes - 1) / kLanes : (columns + kPanel - 1) / kPanel;
-    }
-    // f(column, lane of the panel)
-    template <class F>
-    void for_columns(F f) const {
-        for (int64_t h = 0; h < 2; ++h)
-            for (int64_t l = 0; l < count[h]; ++l) f(first[h] + l, h * kLanes + l);
-    }
-};
-
-bool is_gate(const jl_masked_conv& s) { return s.epilogue == JL_GATE; }
 
 // The weight of one panel of filters, or, for the gradient, of channels: [taps, depth, kPanel] in the order of the strip,
 // zeros where nothing is seen.
@@ -65,7 +38,7 @@ void pack(const jl_masked_conv& s, const Strips& strips, const float* weight, co
 template <class Row>
 void sweep(const Strips& strips, const Strips::Block& b, const float* strip, const float* packed, Row row) {
     const int64_t depth = strips.depth, across = strips.shape.width;
-    int64_t pixel = b.pixels, x = 0;
+    int64_t pixel = b.pixel, x = 0;
     for (int64_t p = 0; p < b.positions; p += kTileRows) {
         Vector sum[kTileRows][2] = {};
         strips.for_rows([&](int64_t offset, int64_t tap, int64_t count) __attribute__((always_inline)) {
@@ -90,7 +63,7 @@ struct Convolution {
     bool gate;
 
     static Convolution forward(const jl_masked_conv& s) {
-        return {s, s.channels, s.filters, is_gate(s), false};
+        return {s, s.channels, s.filters, s.epilogue == JL_GATE, false};
     }
     static Convolution gradient(const jl_masked_conv& s) { return {s, s.filters, s.channels, false, true}; }
 
@@ -104,9 +77,9 @@ struct Convolution {
     int64_t strip_bytes() const { return bytes_of(strips.floats()); }
     int64_t workspace_bytes() const { return packed_bytes() + omp_get_max_threads() * strip_bytes(); }
 
-    // row(block, panel, its columns, pixel, sums) for all.
-    template <class Row>
-    void run(const float* in, const float* weight, jl_workspace workspace, Row row) const {
+    // panel(block, its columns, f) for all: f(row) gives row(pixel, sums) each of its pixels.
+    template <class OfPanel>
+    void run(const float* in, const float* weight, jl_workspace workspace, OfPanel panel) const {
         const jl_masked_conv& s = strips.shape;
         float* packed = workspace_floats(workspace);
         const int64_t elements = pixels_of(s) * (s.channels + s.filters);
@@ -121,7 +94,8 @@ struct Convolution {
                        const Strips::Block b = strips.block(i);
                        strips.copy(b, in, strip);
                        for (int64_t p = 0; p < panels; ++p)
-                           row(b, strip, Panel(p, columns, gate), packed + p * packed_floats);
+                           panel(b, Panel(p, columns, gate),
+                                 [&](auto row) { sweep(strips, b, strip, packed + p * packed_floats, row); });
                    });
     }
 
@@ -129,87 +103,43 @@ struct Convolution {
     int64_t columns;
 };
 
-// Blocks of pixels are shared out to so many sums of the weight's gradient, which are added in the end.
-constexpr int64_t kMostSplits = 16, kMostSplitFloats = 16 * 1024 * 1024;
+// What is added to a sum and becomes of it, for the columns of a panel.
+struct Epilogue {
+    jl_masked_conv s;
+    const float *bias, *vector, *map;
+    float *out, *gates;
 
-struct WeightSums {
-    Strips strips;
-    int64_t panels, full, rows;  // full: a whole row of taps, in tiles; rows: all, and the bias
-    int64_t splits;
-
-    explicit WeightSums(const jl_masked_conv& s)
-        : strips(s, s.channels, false),
-          panels(Panel::number(s.filters, false)),
-          full(round_up(strips.taps.across() * s.channels, kTileRows)),
-          rows(strips.taps.above * full + round_up(strips.taps.own * s.channels, kTileRows) + 1) {
-        splits = kMostSplitFloats / floats();
-        splits = splits < 1 ? 1 : splits < kMostSplits ? splits : kMostSplits;
-        if (splits > strips.blocks()) splits = strips.blocks();
+    // What all pixels of an image have in common.
+    void start(int64_t image, const Panel& p, float* base) const {
+        for (int64_t l = 0; l < kPanel; ++l) base[l] = 0.0f;
+        p.for_columns([&](int64_t f, int64_t lane) {
+            if (bias != nullptr) base[lane] += bias[f];
+            if (vector != nullptr) base[lane] += vector[image * s.filters + f];
+        });
     }
-    int64_t floats() const { return panels * rows * kPanel; }
-    int64_t panel_floats() const { return strips.rows * strips.shape.width * kPanel; }
-    int64_t strip_bytes() const { return bytes_of(strips.floats()) + bytes_of(panel_floats()); }
-    int64_t workspace_bytes() const {
-        return bytes_of(splits * floats()) + omp_get_max_threads() * strip_bytes();
-    }
-
-    // d_a of one panel, [pixels, kPanel], and its sums.
-    void pack(const Strips::Block& b, const float* d_a, const Panel& panel, float* to, float* bias) const {
-        const int64_t filters = strips.shape.filters, pixels = b.rows * strips.shape.width;
-        Vector sum[2] = {load(bias), load(bias + kLanes)};
-        for (int64_t i = 0; i < pixels; ++i, to += kPanel)
-            for (int64_t h = 0; h < 2; ++h) {
-                const float* from = d_a + (b.pixels + i) * filters + panel.first[h];
-                if (panel.count[h] == kLanes) {
-                    store(to + h * kLanes, load(from));
-                } else {
-                    for (int64_t l = 0; l < kLanes; ++l)
-                        to[h * kLanes + l] = l < panel.count[h] ? from[l] : 0.0f;
-                }
-                sum[h] += load(to + h * kLanes);
-            }
-        store(bias, sum[0]);
-        store(bias + kLanes, sum[1]);
-    }
-
-    // Adds one block's part to sums [panels, rows, kPanel].
-    void add(const Strips::Block& b, const float* x, const float* d_a, float* strip, float* sums) const {
-        const int64_t depth = strips.depth, width = strips.shape.width;
-        float* packed = strip + bytes_of(strips.floats()) / static_cast<int64_t>(sizeof(float));
-        strips.copy(b, x, strip);
-        for (int64_t p = 0; p < panels; ++p) {
-            float* of = sums + p * rows * kPanel;
-            pack(b, d_a, Panel(p, strips.shape.filters, false), packed, of + (rows - 1) * kPanel);
-            strips.for_rows([&](int64_t offset, int64_t tap, int64_t count) {
-                float* to = of + tap / strips.taps.across() * full * kPanel;
-                for (int64_t i = 0; i < count * depth; i += kTileRows, to += kTileRows * kPanel) {
-                    Vector sum[kTileRows][2];
-#pragma GCC unroll 16
-                    for (int64_t j = 0; j < kTileRows; ++j) {
-                        sum[j][0] = load(to + j * kPanel);
-                        sum[j][1] = load(to + j * kPanel + kLanes);
-                    }
-                    for (int64_t y = 0; y < b.rows; ++y)
-                        multiply(strip + y * strips.width * depth + offset + i, 1, depth,
-                                 packed + y * width * kPanel, width, sum);
-#pragma GCC unroll 16
-                    for (int64_t j = 0; j < kTileRows; ++j) {
-                        store(to + j * kPanel, sum[j][0]);
-                        store(to + j * kPanel + kLanes, sum[j][1]);
-                    }
-                }
-            });
+    void finish(int64_t pixel, const Panel& p, const float* base, float* a) const {
+#pragma omp simd
+        for (int64_t l = 0; l < kPanel; ++l) a[l] += base[l];
+        if (map != nullptr)
+            p.for_columns([&](int64_t f, int64_t lane) { a[lane] += map[pixel * s.filters + f]; });
+        float* to = out + pixel * outputs_of(s) + p.first[0];
+        if (s.epilogue != JL_GATE) {
+            const bool rectified = s.epilogue == JL_RECTIFIED;
+            const int64_t count = p.count[0] + p.count[1];
+#pragma omp simd
+            for (int64_t l = 0; l < count; ++l) to[l] = rectified && a[l] < 0.0f ? 0.0f : a[l];
+            return;
         }
-    }
-
-    // The sum of row `row` of panel p over all splits.
-    void total(const float* sums, int64_t p, int64_t row, float* to) const {
-        Vector sum[2] = {};
-        for (int64_t i = 0; i < splits; ++i)
-            for (int64_t h = 0; h < 2; ++h)
-                sum[h] += load(sums + i * floats() + (p * rows + row) * kPanel + h * kLanes);
-        store(to, sum[0]);
-        store(to + kLanes, sum[1]);
+        float *t = a, *g = a + kLanes;
+#pragma omp simd
+        for (int64_t l = 0; l < kLanes; ++l) t[l] = fast_tanh(t[l]), g[l] = sigmoid(g[l]);
+        const int64_t count = p.count[0];
+#pragma omp simd
+        for (int64_t l = 0; l < count; ++l) to[l] = t[l] * g[l];
+        if (gates == nullptr) return;
+        float* kept = gates + pixel * s.filters;
+        memcpy(kept + p.first[0], t, static_cast<size_t>(count) * sizeof(float));
+        memcpy(kept + p.first[1], g, static_cast<size_t>(count) * sizeof(float));
     }
 };
 
@@ -230,45 +160,13 @@ jl_status masked_conv_forward(const jl_masked_conv* shape, const float* x, const
                               float* gates, jl_workspace workspace, jl_stream) {
     if (const jl_status status = check_masked_conv_forward(shape, x, weight, out, gates, workspace))
         return status;
-    const jl_masked_conv s = *shape;
-    const Convolution forward = Convolution::forward(s);
-    const int64_t outputs = outputs_of(s);
-    forward.run(x, weight, workspace,
-                [&](const Strips::Block& b, const float* strip, const Panel& panel, const float* packed) {
-                    float base[kPanel] = {};
-                    panel.for_columns([&](int64_t f, int64_t lane) {
-                        base[lane] = (bias == nullptr ? 0.0f : bias[f]) +
-                                     (vector == nullptr ? 0.0f : vector[b.image * s.filters + f]);
-                    });
-                    sweep(forward.strips, b, strip, packed, [&](int64_t pixel, float* a) {
-#pragma omp simd
-                        for (int64_t l = 0; l < kPanel; ++l) a[l] += base[l];
-                        if (map != nullptr)
-                            panel.for_columns(
-                                [&](int64_t f, int64_t lane) { a[lane] += map[pixel * s.filters + f]; });
-                        float* to = out + pixel * outputs;
-                        if (!is_gate(s)) {
-                            const bool rectified = s.epilogue == JL_RECTIFIED;
-                            const int64_t count = panel.count[0] + panel.count[1];
-#pragma omp simd
-                            for (int64_t l = 0; l < count; ++l)
-                                to[panel.first[0] + l] = rectified && a[l] < 0.0f ? 0.0f : a[l];
-                            return;
-                        }
-#pragma omp simd
-                        for (int64_t l = 0; l < kLanes; ++l) {
-                            a[l] = fast_tanh(a[l]);
-                            a[kLanes + l] = sigmoid(a[kLanes + l]);
-                        }
-#pragma omp simd
-                        for (int64_t l = 0; l < panel.count[0]; ++l)
-                            to[panel.first[0] + l] = a[l] * a[kLanes + l];
-                        if (gates != nullptr)
-                            for (int64_t h = 0; h < 2; ++h)
-                                memcpy(gates + pixel * s.filters + panel.first[h], a + h * kLanes,
-                                       static_cast<size_t>(panel.count[h]) * sizeof(float));
-                    });
-                });
+    const Epilogue epilogue = {*shape, bias, vector, map, out, gates};
+    const auto panel = [&](const Strips::Block& b, const Panel& p, const auto& sweep) {
+        float base[kPanel];
+        epilogue.start(b.image, p, base);
+        sweep([&](int64_t pixel, float* a) { epilogue.finish(pixel, p, base, a); });
+    };
+    Convolution::forward(*shape).run(x, weight, workspace, panel);
     return JL_OK;
 }
 
@@ -289,15 +187,14 @@ jl_status masked_conv_backward_data(const jl_masked_conv* shape, const float* d_
                                     float* d_x, jl_workspace workspace, jl_stream) {
     if (const jl_status status = check_masked_conv_backward_data(shape, d_a, weight, d_x, workspace))
         return status;
-    const Convolution gradient = Convolution::gradient(*shape);
     const int64_t channels = shape->channels;
-    gradient.run(d_a, weight, workspace,
-                 [&](const Strips::Block& b, const float* strip, const Panel& panel, const float* packed) {
-                     sweep(gradient.strips, b, strip, packed, [&](int64_t pixel, const float* sums) {
-                         memcpy(d_x + pixel * channels + panel.first[0], sums,
-                                static_cast<size_t>(panel.count[0] + panel.count[1]) * sizeof(float));
-                     });
-                 });
+    const auto panel = [=](const Strips::Block&, const Panel& p, const auto& sweep) {
+        sweep([=](int64_t pixel, const float* sums) {
+            memcpy(d_x + pixel * channels + p.first[0], sums,
+                   static_cast<size_t>(p.count[0] + p.count[1]) * sizeof(float));
+        });
+    };
+    Convolution::gradient(*shape).run(d_a, weight, workspace, panel);
     return JL_OK;
 }
 

@@ -14,8 +14,34 @@
 
 namespace jlatent::JL_TABLE {
 
-constexpr int64_t kStripFloats =
-    32 * 1024;  // about, of a block's own rows: with its weights in the second-level cache
+// About so many of a block's own rows: with a panel's weights they stay in the second-level cache.
+constexpr int64_t kStripFloats = 32 * 1024;
+
+inline int64_t round_up(int64_t count, int64_t to) { return (count + to - 1) / to * to; }
+inline int64_t bytes_of(int64_t floats) { return round_up(floats * static_cast<int64_t>(sizeof(float)), 64); }
+
+// The columns of a panel: two vectors of them. A gate's are the tanh's and the sigmoid's of the same outputs.
+struct Panel {
+    int64_t first[2], count[2];
+
+    Panel(int64_t index, int64_t columns, bool gate) {
+        const int64_t most = gate ? columns / 2 : columns;
+        for (int64_t h = 0; h < 2; ++h) {
+            const int64_t from = gate ? index * kLanes : index * kPanel + h * kLanes, left = most - from;
+            first[h] = from + (gate ? h * most : 0);
+            count[h] = left < 0 ? 0 : left < kLanes ? left : kLanes;
+        }
+    }
+    static int64_t number(int64_t columns, bool gate) {
+        return gate ? (columns / 2 + kLanes - 1) / kLanes : (columns + kPanel - 1) / kPanel;
+    }
+    // f(column, lane of the panel)
+    template <class F>
+    void for_columns(F f) const {
+        for (int64_t h = 0; h < 2; ++h)
+            for (int64_t l = 0; l < count[h]; ++l) f(first[h] + l, h * kLanes + l);
+    }
+};
 
 struct Strips {
     jl_masked_conv shape;
@@ -38,8 +64,9 @@ struct Strips {
     int64_t floats() const { return ((rows + taps.above) * width + 2 * taps.side + kTileRows) * depth; }
 
     struct Block {
-        int64_t image, row, rows, pixels,
-            positions;  // pixels: the first one's number; positions: zeros included
+        int64_t image, row, rows;
+        int64_t pixel;      // the first one's number
+        int64_t positions;  // pixels and zeros
     };
     Block block(int64_t index) const {
         const int64_t image = index / an_image, row = index % an_image * rows,
@@ -88,7 +115,8 @@ void for_blocks(int64_t count, int64_t elements, char* memory, int64_t strip_byt
     int64_t strips = omp_get_max_threads();
     if (strips > room / strip_bytes) strips = room / strip_bytes;
     if (strips > count) strips = count;
-    std::atomic<int64_t> next{0};
+    std::atomic<int64_t> next{
+        0};  // who is done takes the next one: blocks take unequal time on a busy machine
     parallel_for(strips, elements, [&](int64_t strip) {
         for (int64_t i = next++; i < count; i = next++)
             body(i, reinterpret_cast<float*>(memory + strip * strip_bytes));
