@@ -146,16 +146,17 @@ typedef struct {
 } jl_vector_quantize_ema;
 
 /* ---- masked_conv ---- */
-typedef enum { /* which pixels are seen; see masked_conv.h */
-               JL_RASTER_A = 0,
-               JL_RASTER_B = 1,
-               JL_VERTICAL_A = 2,
-               JL_VERTICAL_B = 3,
-               JL_HORIZONTAL_A = 4,
-               JL_HORIZONTAL_B = 5
+/* Which pixels are seen; see masked_conv.h. */
+typedef enum {
+    JL_RASTER_A = 0,
+    JL_RASTER_B = 1,
+    JL_VERTICAL_A = 2,
+    JL_VERTICAL_B = 3,
+    JL_HORIZONTAL_A = 4,
+    JL_HORIZONTAL_B = 5
 } jl_taps;
 
-/* a, max(a, 0), or tanh of one half times sigmoid of the other */
+/* a, max(a, 0), or tanh of one half times sigmoid of the other. */
 typedef enum { JL_PLAIN = 0, JL_RECTIFIED = 1, JL_GATE = 2 } jl_epilogue;
 
 typedef struct {

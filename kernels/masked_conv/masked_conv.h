@@ -14,9 +14,10 @@
 //   JL_HORIZONTAL_A  r pixels to the left                                          weight [filters, 1, r, channels]
 //   JL_HORIZONTAL_B  and the pixel itself                                          weight [filters, 1, r + 1, channels]
 //                    (so in an A of several groups)
-// In the order of the weight these taps are always the first ones: the rest of a raster kernel is dead. Above a vertical
-// stack's first layer, an A, only rows above are seen, whatever follows: its output goes to a horizontal stack of the same
-// row without a shift, and together they see every pixel before, which no stack of raster kernels does (its blind spot).
+// In the order of the weight these taps are always the first ones: the rest of a raster kernel is dead. A vertical stack
+// that begins with an A sees rows above, and only those, however deep it is: so its output goes to a horizontal stack of the
+// same row, without a shift by a row. Together they see all pixels before; of these a stack of raster kernels misses some to
+// the right, its blind spot.
 //
 // Groups g order channels and outputs, red before green before blue: in the pixel itself an output of group i sees
 // channels of groups below i (A) or up to i (B). Both halves of a gate are so grouped. Vertical kernels have one group.
