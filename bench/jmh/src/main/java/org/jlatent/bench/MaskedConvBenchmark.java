@@ -109,8 +109,7 @@ public class MaskedConvBenchmark {
     public Step gatedForwardAndBackward() {
         int i = turn();
         MaskedConvOps.Result r =
-                MaskedConvOps.forward(
-                        step, x[i], gatedWeight, gatedBias, null, null, GATED, true);
+                MaskedConvOps.forward(step, x[i], gatedWeight, gatedBias, null, null, GATED, true);
         Tensor dSums = MaskedConvOps.backwardGate(step, r.gates(), dy[i]);
         MaskedConvOps.Gradients d = MaskedConvOps.backwardWeight(step, x[i], dSums, GATED);
         Tensor dx = MaskedConvOps.backwardData(step, dSums, gatedWeight, GATED);
@@ -120,10 +119,8 @@ public class MaskedConvBenchmark {
     @Benchmark
     public Step croppedForwardAndBackward() {
         int i = turn();
-        Tensor y =
-                ConvOps.forward(step, x[i], croppedWeight, bias, CROPPED, Activation.IDENTITY);
-        Tensor dWeight =
-                ConvOps.weightGradient(step, x[i], dy[i], croppedWeight.shape(), CROPPED);
+        Tensor y = ConvOps.forward(step, x[i], croppedWeight, bias, CROPPED, Activation.IDENTITY);
+        Tensor dWeight = ConvOps.weightGradient(step, x[i], dy[i], croppedWeight.shape(), CROPPED);
         Tensor dx =
                 ConvOps.transposed(
                         step, dy[i], croppedWeight, null, IMAGES, CROPPED, Activation.IDENTITY);
