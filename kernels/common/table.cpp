@@ -10,6 +10,7 @@
 #include "l2_normalize/l2_normalize.h"
 #include "likelihood/likelihood.h"
 #include "lookup_free_quantize/lookup_free_quantize.h"
+#include "masked_conv/masked_conv.h"
 #include "norm/norm.h"
 #include "pad/pad.h"
 #include "pool/pool.h"
@@ -77,6 +78,11 @@ const jl_kernels* table() {
         JL_ENTRY(l2_normalize_forward),
         JL_ENTRY(l2_normalize_backward),
         JL_ENTRY(vector_quantize_histogram),
+        &masked_conv_workspace,
+        JL_ENTRY(masked_conv_forward),
+        JL_ENTRY(masked_conv_backward_gate),
+        JL_ENTRY(masked_conv_backward_data),
+        JL_ENTRY(masked_conv_backward_weight),
         JL_ENTRY(bias_activation),
         JL_ENTRY(pool_forward),
         JL_ENTRY(pool_backward),

@@ -168,6 +168,29 @@ typedef struct {
     float reserved;
 } jl_lookup_free_quantize;
 
+/* ---- masked_conv ---- */
+/* Which pixels are seen; see masked_conv.h. */
+typedef enum {
+    JL_RASTER_A = 0,
+    JL_RASTER_B = 1,
+    JL_VERTICAL_A = 2,
+    JL_VERTICAL_B = 3,
+    JL_HORIZONTAL_A = 4,
+    JL_HORIZONTAL_B = 5
+} jl_taps;
+
+/* a, max(a, 0), or tanh of one half times sigmoid of the other. */
+typedef enum { JL_PLAIN = 0, JL_RECTIFIED = 1, JL_GATE = 2 } jl_epilogue;
+
+typedef struct {
+    int64_t batch, height, width, channels;
+    int64_t filters;  /* a gate's: two for each channel of the output */
+    int64_t kernel;   /* k, odd */
+    int64_t groups;   /* of channels, and of outputs, in their order; 1: none */
+    int32_t taps;     /* jl_taps */
+    int32_t epilogue; /* jl_epilogue */
+} jl_masked_conv;
+
 /* ---- pool ---- */
 /* Windows over x [batch, height, width, channels]; y is [batch, out_height, out_width, channels] with
  *     out_height = (height + pad_top + pad_bottom - kernel_height) / stride_y + 1
@@ -325,6 +348,19 @@ typedef struct {
     /* vector_quantize.h */
     jl_status (*vector_quantize_histogram)(int64_t rows, int64_t books, int64_t codes, const int32_t* given,
                                            int32_t* histogram, jl_stream stream);
+
+    /* masked_conv.h */
+    size_t (*masked_conv_workspace)(const jl_masked_conv* shape);
+    jl_status (*masked_conv_forward)(const jl_masked_conv* shape, const float* x, const float* weight,
+                                     const float* bias, const float* vector, const float* map, float* out,
+                                     float* gates, jl_workspace workspace, jl_stream stream);
+    jl_status (*masked_conv_backward_gate)(const jl_masked_conv* shape, const float* gates,
+                                           const float* d_out, float* d_a, jl_stream stream);
+    jl_status (*masked_conv_backward_data)(const jl_masked_conv* shape, const float* d_a, const float* weight,
+                                           float* d_x, jl_workspace workspace, jl_stream stream);
+    jl_status (*masked_conv_backward_weight)(const jl_masked_conv* shape, const float* x, const float* d_a,
+                                             float* d_weight, float* d_bias, jl_workspace workspace,
+                                             jl_stream stream);
 
     /* elementwise.h */
     jl_status (*bias_activation)(int32_t activation, int32_t x_dtype, const void* x, const float* bias,

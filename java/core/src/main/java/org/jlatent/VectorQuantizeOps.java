@@ -97,7 +97,7 @@ public final class VectorQuantizeOps {
          * @param decay in [0, 1), mostly 0.99
          * @param epsilon of the Laplace smoothing, in rows, at least 0; mostly 1e-5
          * @param revive in [0, 1]: entries whose count falls below this part of the mean begin anew
-         *     at a row of the batch [Dhariwal et al. 2020, app. B.1]; 0: none
+         *     at a row of the batch [Dhariwal et al. 2020]; 0: none
          */
         public static Averages of(
                 Scope scope, Shape codebook, float decay, float epsilon, float revive) {

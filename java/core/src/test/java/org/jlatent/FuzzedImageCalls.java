@@ -7,7 +7,7 @@ import java.util.Map;
 import org.jlatent.FuzzedCalls.Call;
 import org.jlatent.OpsFuzzTest.Made;
 
-/** The convolutions and pooling among the calls of {@link OpsFuzzTest}. */
+/** The convolutions, masked ones too, and pooling among the calls of {@link OpsFuzzTest}. */
 final class FuzzedImageCalls {
     private FuzzedImageCalls() {}
 
@@ -16,6 +16,8 @@ final class FuzzedImageCalls {
                 Map.entry("conv", FuzzedImageCalls::conv),
                 Map.entry("transposed conv", FuzzedImageCalls::transposed),
                 Map.entry("conv weight gradient", FuzzedImageCalls::weightGradient),
+                Map.entry("masked conv", FuzzedImageCalls::maskedConv),
+                Map.entry("masked conv gradients", FuzzedImageCalls::maskedConvGradients),
                 Map.entry("max pool", f -> pool(f, false)),
                 Map.entry("average pool", f -> pool(f, true)),
                 Map.entry("pool winners", FuzzedImageCalls::forgedWinners));
@@ -103,6 +105,72 @@ final class FuzzedImageCalls {
         Tensor x = f.stored(dtype, images.toArray());
         Tensor dy = f.stored(dtype, outputOrOther(f, images, kernel, o).toArray());
         return made(ConvOps.weightGradient(f.scope(), x, dy, kernel, o), kernel);
+    }
+
+    private static MaskedConvOps.Options maskedOptions(Fuzz f) {
+        MaskedConvOps.Taps taps = f.one(MaskedConvOps.Taps.values());
+        int kernel = f.chance(0.9) ? 2 * f.below(3) + 1 : f.number(1, 7);
+        int groups = f.chance(0.3) ? f.number(1, 3) : 1;
+        return new MaskedConvOps.Options(
+                taps, kernel, groups, f.one(MaskedConvOps.Epilogue.values()));
+    }
+
+    /** A multiple of the groups, mostly. */
+    private static long grouped(Fuzz f, MaskedConvOps.Options o) {
+        return o.groups() < 8 && f.chance(0.95) ? o.groups() * f.extent() : f.extent();
+    }
+
+    private static Shape maskedWeight(Fuzz f, MaskedConvOps.Options o, long channels) {
+        long filters = o.filters(grouped(f, o));
+        return f.bent(o.weightShape(channels, filters).toArray());
+    }
+
+    private static List<Made> maskedConv(Fuzz f) {
+        MaskedConvOps.Options o = maskedOptions(f);
+        long channels = grouped(f, o);
+        Tensor x = f.tensor(images(f, channels));
+        Tensor weight = f.tensor(maskedWeight(f, o, channels));
+        long filters = weight.shape().rank() == 0 ? 1 : weight.shape().get(0);
+        Shape s = x.shape();
+        boolean image = s.rank() == 4;
+        boolean gradient = f.chance(0.5);
+        MaskedConvOps.Result r =
+                MaskedConvOps.forward(
+                        f.scope(),
+                        x,
+                        weight,
+                        f.optional(filters),
+                        f.optional(s.rank() == 0 ? 1 : s.get(0), filters),
+                        image ? f.optional(s.get(0), s.get(1), s.get(2), filters) : null,
+                        o,
+                        gradient);
+        boolean gate = o.epilogue() == MaskedConvOps.Epilogue.GATE;
+        Shape sums = Shape.of(s.get(0), s.get(1), s.get(2), filters);
+        Shape out = gate ? Shape.of(s.get(0), s.get(1), s.get(2), filters / 2) : sums;
+        if (r.gates() == null) {
+            return made(r.y(), out);
+        }
+        Tensor dSums = MaskedConvOps.backwardGate(f.scope(), r.gates(), f.tensor(out.toArray()));
+        return List.of(new Made(r.y(), out), new Made(r.gates(), sums), new Made(dSums, sums));
+    }
+
+    private static List<Made> maskedConvGradients(Fuzz f) {
+        MaskedConvOps.Options o = maskedOptions(f);
+        long channels = grouped(f, o);
+        Tensor x = f.tensor(images(f, channels));
+        Tensor weight = f.tensor(maskedWeight(f, o, channels));
+        Shape s = x.shape();
+        long filters = weight.shape().rank() == 0 ? 1 : weight.shape().get(0);
+        Tensor dSums =
+                s.rank() == 4
+                        ? f.tensor(s.get(0), s.get(1), s.get(2), filters)
+                        : f.tensor(f.shape());
+        Tensor dx = MaskedConvOps.backwardData(f.scope(), dSums, weight, o);
+        MaskedConvOps.Gradients d = MaskedConvOps.backwardWeight(f.scope(), x, dSums, o);
+        return List.of(
+                new Made(dx, s),
+                new Made(d.dWeight(), weight.shape()),
+                new Made(d.dBias(), Shape.of(filters)));
     }
 
     private static PoolOps.Options options(Fuzz f, boolean average) {
