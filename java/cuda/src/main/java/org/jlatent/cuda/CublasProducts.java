@@ -38,8 +38,11 @@ final class CublasProducts implements AutoCloseable {
                     () -> JCublas2.cublasSetStream(handle, new cudaStream_t(backend.cudaStream())));
             CudaErrors.cublas(
                     "start cuBLAS",
-                    () -> JCublas2.cublasSetWorkspace(
-                            handle, Address.pointer(workspace.atLeast(WORKSPACE)), WORKSPACE));
+                    () ->
+                            JCublas2.cublasSetWorkspace(
+                                    handle,
+                                    Address.pointer(workspace.atLeast(WORKSPACE)),
+                                    WORKSPACE));
         } catch (RuntimeException e) {
             close();
             throw e;
@@ -56,26 +59,27 @@ final class CublasProducts implements AutoCloseable {
         int k = count(s, s.k());
         CudaErrors.cublas(
                 "matmul",
-                () -> JCublas2.cublasGemmEx_new(
-                        handle,
-                        s.transposeB() ? CUBLAS_OP_T : CUBLAS_OP_N,
-                        s.transposeA() ? CUBLAS_OP_T : CUBLAS_OP_N,
-                        n,
-                        m,
-                        k,
-                        ONE,
-                        Address.pointer(b),
-                        type(s.dtype()),
-                        s.transposeB() ? k : n,
-                        Address.pointer(a),
-                        type(s.dtype()),
-                        s.transposeA() ? m : k,
-                        ZERO,
-                        Address.pointer(out),
-                        type(outDtype),
-                        n,
-                        compute(s.dtype()),
-                        cublasGemmAlgo.CUBLAS_GEMM_DEFAULT));
+                () ->
+                        JCublas2.cublasGemmEx_new(
+                                handle,
+                                s.transposeB() ? CUBLAS_OP_T : CUBLAS_OP_N,
+                                s.transposeA() ? CUBLAS_OP_T : CUBLAS_OP_N,
+                                n,
+                                m,
+                                k,
+                                ONE,
+                                Address.pointer(b),
+                                type(s.dtype()),
+                                s.transposeB() ? k : n,
+                                Address.pointer(a),
+                                type(s.dtype()),
+                                s.transposeA() ? m : k,
+                                ZERO,
+                                Address.pointer(out),
+                                type(outDtype),
+                                n,
+                                compute(s.dtype()),
+                                cublasGemmAlgo.CUBLAS_GEMM_DEFAULT));
     }
 
     private int compute(int dtype) {
@@ -106,7 +110,8 @@ final class CublasProducts implements AutoCloseable {
     public void close() {
         if (created) {
             created = false;
-            CudaErrors.succeeds(() -> JCublas2.cublasDestroy(handle)); // nothing more can be done when not
+            CudaErrors.succeeds(
+                    () -> JCublas2.cublasDestroy(handle)); // nothing more can be done when not
         }
         workspace.close();
     }

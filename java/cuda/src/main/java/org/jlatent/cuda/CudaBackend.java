@@ -58,14 +58,16 @@ final class CudaBackend implements Backend {
         try {
             enter();
             if (!ownContext) {
-                CudaErrors.driver("find the context's device", () -> JCudaDriver.cuCtxGetDevice(device));
+                CudaErrors.driver(
+                        "find the context's device", () -> JCudaDriver.cuCtxGetDevice(device));
             }
             name = name();
             int[] supported = new int[1];
             CudaErrors.driver(
                     "ask the device",
-                    () -> JCudaDriver.cuDeviceGetAttribute(
-                            supported, CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED, device));
+                    () ->
+                            JCudaDriver.cuDeviceGetAttribute(
+                                    supported, CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED, device));
             pooled = supported[0] != 0;
             if (ownStream) {
                 // An ordinary, blocking one: work on the legacy default stream keeps its order.
@@ -79,7 +81,8 @@ final class CudaBackend implements Backend {
 
     private String name() {
         byte[] text = new byte[256];
-        CudaErrors.driver("ask the device", () -> JCudaDriver.cuDeviceGetName(text, text.length, device));
+        CudaErrors.driver(
+                "ask the device", () -> JCudaDriver.cuDeviceGetName(text, text.length, device));
         String all = new String(text, StandardCharsets.UTF_8);
         return "cuda (" + all.substring(0, all.indexOf('\0')) + ")";
     }
@@ -155,9 +158,10 @@ final class CudaBackend implements Backend {
         CUdeviceptr pointer = Address.device(address);
         quietly(
                 "free memory",
-                () -> pooled
-                        ? JCudaDriver.cuMemFreeAsync(pointer, stream)
-                        : JCudaDriver.cuMemFree(pointer));
+                () ->
+                        pooled
+                                ? JCudaDriver.cuMemFreeAsync(pointer, stream)
+                                : JCudaDriver.cuMemFree(pointer));
     }
 
     private static void quietly(String what, CudaErrors.Call call) {
@@ -173,7 +177,9 @@ final class CudaBackend implements Backend {
             enter();
             CudaErrors.driver(
                     "clear memory",
-                    () -> JCudaDriver.cuMemsetD8Async(Address.device(address), (byte) 0, bytes, stream));
+                    () ->
+                            JCudaDriver.cuMemsetD8Async(
+                                    Address.device(address), (byte) 0, bytes, stream));
         }
     }
 
@@ -200,7 +206,9 @@ final class CudaBackend implements Backend {
             enter();
             CudaErrors.driver(
                     "copy to the device",
-                    () -> JCudaDriver.cuMemcpyHtoDAsync(Address.device(address), source, bytes, stream));
+                    () ->
+                            JCudaDriver.cuMemcpyHtoDAsync(
+                                    Address.device(address), source, bytes, stream));
         }
     }
 
@@ -226,8 +234,9 @@ final class CudaBackend implements Backend {
         if (bytes > 0) {
             CudaErrors.driver(
                     "copy from the device",
-                    () -> JCudaDriver.cuMemcpyDtoHAsync(
-                            destination, Address.device(address), bytes, stream));
+                    () ->
+                            JCudaDriver.cuMemcpyDtoHAsync(
+                                    destination, Address.device(address), bytes, stream));
             synchronise("copy from the device");
         }
     }

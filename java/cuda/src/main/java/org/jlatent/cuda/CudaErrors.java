@@ -61,8 +61,7 @@ final class CudaErrors {
                     "; work queued before has failed, and nothing more will run on this device:"
                             + " CUDA_LAUNCH_BLOCKING=1 in the environment shows which operation it"
                             + " was";
-            throw failure(
-                    what, text[0] + " (" + name[0] + ")" + (isFault(status) ? fault : ""));
+            throw failure(what, text[0] + " (" + name[0] + ")" + (isFault(status) ? fault : ""));
         }
     }
 
@@ -101,6 +100,6 @@ final class CudaErrors {
 
     /** Errors that a kernel leaves behind, after which a context is of no more use. */
     private static boolean isFault(int status) {
-        return status == 700 || status == 702 || status == 710 || status >= 714 && status <= 719;
+        return status == 700 || status == 702 || status == 710 || (status >= 714 && status <= 719);
     }
 }

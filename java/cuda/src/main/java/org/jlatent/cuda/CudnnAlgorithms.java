@@ -29,9 +29,8 @@ record CudnnAlgorithms(
 
     /**
      * @param number cuDNN's name for it
-     * @param math with which it was listed
      */
-    record Candidate(int number, int status, int determinism, int math, long workspaceBytes) {
+    record Candidate(int number, int status, int determinism, long workspaceBytes) {
         boolean runs() {
             return status == 0;
         }
@@ -41,7 +40,7 @@ record CudnnAlgorithms(
         }
 
         Candidate withWorkspace(long bytes) {
-            return new Candidate(number, status, determinism, math, bytes);
+            return new Candidate(number, status, determinism, bytes);
         }
     }
 
@@ -61,12 +60,13 @@ record CudnnAlgorithms(
         }
         int[] count = new int[1];
         check(
-                () -> JCudnn.cudnnGetConvolutionForwardAlgorithm_v7(
-                        handle, x, weight, convolution, y, MOST, count, found));
+                () ->
+                        JCudnn.cudnnGetConvolutionForwardAlgorithm_v7(
+                                handle, x, weight, convolution, y, MOST, count, found));
         List<Candidate> list = new ArrayList<>();
         for (int i = 0; i < count[0]; i++) {
             cudnnConvolutionFwdAlgoPerf a = found[i];
-            list.add(new Candidate(a.algo, a.status, a.determinism, a.mathType, 0));
+            list.add(new Candidate(a.algo, a.status, a.determinism, 0));
         }
         return list;
     }
@@ -78,12 +78,13 @@ record CudnnAlgorithms(
         }
         int[] count = new int[1];
         check(
-                () -> JCudnn.cudnnGetConvolutionBackwardDataAlgorithm_v7(
-                        handle, weight, y, convolution, x, MOST, count, found));
+                () ->
+                        JCudnn.cudnnGetConvolutionBackwardDataAlgorithm_v7(
+                                handle, weight, y, convolution, x, MOST, count, found));
         List<Candidate> list = new ArrayList<>();
         for (int i = 0; i < count[0]; i++) {
             cudnnConvolutionBwdDataAlgoPerf a = found[i];
-            list.add(new Candidate(a.algo, a.status, a.determinism, a.mathType, 0));
+            list.add(new Candidate(a.algo, a.status, a.determinism, 0));
         }
         return list;
     }
@@ -95,12 +96,13 @@ record CudnnAlgorithms(
         }
         int[] count = new int[1];
         check(
-                () -> JCudnn.cudnnGetConvolutionBackwardFilterAlgorithm_v7(
-                        handle, x, y, convolution, weight, MOST, count, found));
+                () ->
+                        JCudnn.cudnnGetConvolutionBackwardFilterAlgorithm_v7(
+                                handle, x, y, convolution, weight, MOST, count, found));
         List<Candidate> list = new ArrayList<>();
         for (int i = 0; i < count[0]; i++) {
             cudnnConvolutionBwdFilterAlgoPerf a = found[i];
-            list.add(new Candidate(a.algo, a.status, a.determinism, a.mathType, 0));
+            list.add(new Candidate(a.algo, a.status, a.determinism, 0));
         }
         return list;
     }
@@ -109,18 +111,37 @@ record CudnnAlgorithms(
     long workspaceBytes(int number) {
         long[] bytes = new long[1];
         boolean runs =
-                CudaErrors.succeeds(() ->
-                switch (pass) {
-                    case FORWARD ->
-                            JCudnn.cudnnGetConvolutionForwardWorkspaceSize(
-                                    handle, x, weight, convolution, y, number, bytes);
-                    case BACKWARD_DATA ->
-                            JCudnn.cudnnGetConvolutionBackwardDataWorkspaceSize(
-                                    handle, weight, y, convolution, x, number, bytes);
-                    case BACKWARD_WEIGHT ->
-                            JCudnn.cudnnGetConvolutionBackwardFilterWorkspaceSize(
-                                    handle, x, y, convolution, weight, number, bytes);
-                });
+                CudaErrors.succeeds(
+                        () ->
+                                switch (pass) {
+                                    case FORWARD ->
+                                            JCudnn.cudnnGetConvolutionForwardWorkspaceSize(
+                                                    handle,
+                                                    x,
+                                                    weight,
+                                                    convolution,
+                                                    y,
+                                                    number,
+                                                    bytes);
+                                    case BACKWARD_DATA ->
+                                            JCudnn.cudnnGetConvolutionBackwardDataWorkspaceSize(
+                                                    handle,
+                                                    weight,
+                                                    y,
+                                                    convolution,
+                                                    x,
+                                                    number,
+                                                    bytes);
+                                    case BACKWARD_WEIGHT ->
+                                            JCudnn.cudnnGetConvolutionBackwardFilterWorkspaceSize(
+                                                    handle,
+                                                    x,
+                                                    y,
+                                                    convolution,
+                                                    weight,
+                                                    number,
+                                                    bytes);
+                                });
         return runs ? bytes[0] : -1;
     }
 

@@ -5,7 +5,6 @@ import java.util.Map;
 import jcuda.jcudnn.JCudnn;
 import jcuda.jcudnn.cudnnHandle;
 import jcuda.runtime.cudaStream_t;
-import org.jlatent.cuda.CudnnPlan.Key;
 import org.jlatent.cuda.CudnnPlan.Pass;
 import org.jlatent.spi.Dense.ConvShape;
 
@@ -14,7 +13,7 @@ final class CudnnConvolutions implements AutoCloseable {
     private static final int MOST_PLANS = 1024; // more than any model has
 
     private final cudnnHandle handle = new cudnnHandle();
-    private final Map<Key, CudnnPlan> plans = new HashMap<>();
+    private final Map<CudnnPlan.Key, CudnnPlan> plans = new HashMap<>();
     private final DeviceBuffer workspace;
     private final DeviceBuffer[] transposed; // x, weight and y where cuDNN does not take NHWC
     private boolean created;
@@ -44,7 +43,7 @@ final class CudnnConvolutions implements AutoCloseable {
      * @param tf32 whether f32 factors may be rounded to TF32
      */
     void run(Pass pass, ConvShape shape, boolean tf32, long x, long weight, long y) {
-        Key key = new Key(pass, shape, tf32);
+        CudnnPlan.Key key = new CudnnPlan.Key(pass, shape, tf32);
         CudnnPlan plan = plans.get(key);
         if (plan == null) {
             if (plans.size() >= MOST_PLANS) {
@@ -76,7 +75,8 @@ final class CudnnConvolutions implements AutoCloseable {
         forgetPlans();
         if (created) {
             created = false;
-            CudaErrors.succeeds(() -> JCudnn.cudnnDestroy(handle)); // nothing more can be done when not
+            CudaErrors.succeeds(
+                    () -> JCudnn.cudnnDestroy(handle)); // nothing more can be done when not
         }
         workspace.close();
         for (DeviceBuffer buffer : transposed) {

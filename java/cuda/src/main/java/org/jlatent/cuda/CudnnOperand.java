@@ -35,11 +35,13 @@ final class CudnnOperand implements AutoCloseable {
 
     private static void describe(
             cudnnTensorDescriptor tensor, int format, int type, long n, long c, long h, long w) {
-        CudaErrors.cudnn("describe a convolution", () -> JCudnn.cudnnCreateTensorDescriptor(tensor));
+        CudaErrors.cudnn(
+                "describe a convolution", () -> JCudnn.cudnnCreateTensorDescriptor(tensor));
         CudaErrors.cudnn(
                 "describe a convolution",
-                () -> JCudnn.cudnnSetTensor4dDescriptor(
-                        tensor, format, type, extent(n), extent(c), extent(h), extent(w)));
+                () ->
+                        JCudnn.cudnnSetTensor4dDescriptor(
+                                tensor, format, type, extent(n), extent(c), extent(h), extent(w)));
     }
 
     /** As cuDNN counts. */
@@ -75,8 +77,15 @@ final class CudnnOperand implements AutoCloseable {
             long to) {
         CudaErrors.cudnn(
                 "transpose for a convolution",
-                () -> JCudnn.cudnnTransformTensor(
-                        handle, ONE, as, Address.pointer(from), ZERO, wanted, Address.pointer(to)));
+                () ->
+                        JCudnn.cudnnTransformTensor(
+                                handle,
+                                ONE,
+                                as,
+                                Address.pointer(from),
+                                ZERO,
+                                wanted,
+                                Address.pointer(to)));
     }
 
     @Override

@@ -98,31 +98,34 @@ final class CudnnPlan implements AutoCloseable {
         operands.add(new CudnnOperand(dtype, type, s.batch(), s.filters(), height, width));
         check(() -> JCudnn.cudnnCreateFilterDescriptor(weight));
         check(
-                () -> JCudnn.cudnnSetFilter4dDescriptor(
-                        weight,
-                        type,
-                        format,
-                        extent(s.filters()),
-                        extent(depth),
-                        extent(s.kernelHeight()),
-                        extent(s.kernelWidth())));
+                () ->
+                        JCudnn.cudnnSetFilter4dDescriptor(
+                                weight,
+                                type,
+                                format,
+                                extent(s.filters()),
+                                extent(depth),
+                                extent(s.kernelHeight()),
+                                extent(s.kernelWidth())));
         check(() -> JCudnn.cudnnCreateConvolutionDescriptor(convolution));
         check(
-                () -> JCudnn.cudnnSetConvolution2dDescriptor(
-                        convolution,
-                        extent(s.padTop()),
-                        extent(s.padLeft()),
-                        extent(s.strideY()),
-                        extent(s.strideX()),
-                        extent(s.dilationY()),
-                        extent(s.dilationX()),
-                        CUDNN_CROSS_CORRELATION,
-                        CUDNN_DATA_FLOAT));
+                () ->
+                        JCudnn.cudnnSetConvolution2dDescriptor(
+                                convolution,
+                                extent(s.padTop()),
+                                extent(s.padLeft()),
+                                extent(s.strideY()),
+                                extent(s.strideX()),
+                                extent(s.dilationY()),
+                                extent(s.dilationX()),
+                                CUDNN_CROSS_CORRELATION,
+                                CUDNN_DATA_FLOAT));
         check(() -> JCudnn.cudnnSetConvolutionGroupCount(convolution, extent(s.groups())));
         check(() -> JCudnn.cudnnSetConvolutionMathType(convolution, math()));
     }
 
-    // The default math permits TF32, from Ampere on.
+    // The default math permits TF32, from Ampere on. With which math an algorithm was listed JCudnn
+    // does not say.
     private int math() {
         if (key.shape().dtype() == CudaDense.BF16) {
             return CUDNN_TENSOR_OP_MATH;
@@ -136,9 +139,6 @@ final class CudnnPlan implements AutoCloseable {
                 new CudnnAlgorithms(handle, key.pass(), x(), weight, convolution, y());
         for (Candidate c : algorithms.list()) {
             if (c.runs() && c.deterministic()) {
-                if (math() != CUDNN_FMA_MATH) { // fast only with the kind of math it is listed with
-                    check(() -> JCudnn.cudnnSetConvolutionMathType(convolution, c.math()));
-                }
                 long bytes = algorithms.workspaceBytes(c.number());
                 if (bytes >= 0) {
                     return c.withWorkspace(bytes);
@@ -181,53 +181,54 @@ final class CudnnPlan implements AutoCloseable {
         long bytes = algorithm.workspaceBytes();
         CudaErrors.cudnn(
                 "convolution, " + key.pass(),
-                () -> switch (key.pass()) {
-                    case FORWARD ->
-                            JCudnn.cudnnConvolutionForward(
-                                    handle,
-                                    ONE,
-                                    x(),
-                                    images,
-                                    weight,
-                                    weights,
-                                    convolution,
-                                    number,
-                                    scratch,
-                                    bytes,
-                                    ZERO,
-                                    y(),
-                                    results);
-                    case BACKWARD_DATA ->
-                            JCudnn.cudnnConvolutionBackwardData(
-                                    handle,
-                                    ONE,
-                                    weight,
-                                    weights,
-                                    y(),
-                                    results,
-                                    convolution,
-                                    number,
-                                    scratch,
-                                    bytes,
-                                    ZERO,
-                                    x(),
-                                    images);
-                    case BACKWARD_WEIGHT ->
-                            JCudnn.cudnnConvolutionBackwardFilter(
-                                    handle,
-                                    ONE,
-                                    x(),
-                                    images,
-                                    y(),
-                                    results,
-                                    convolution,
-                                    number,
-                                    scratch,
-                                    bytes,
-                                    ZERO,
-                                    weight,
-                                    weights);
-                });
+                () ->
+                        switch (key.pass()) {
+                            case FORWARD ->
+                                    JCudnn.cudnnConvolutionForward(
+                                            handle,
+                                            ONE,
+                                            x(),
+                                            images,
+                                            weight,
+                                            weights,
+                                            convolution,
+                                            number,
+                                            scratch,
+                                            bytes,
+                                            ZERO,
+                                            y(),
+                                            results);
+                            case BACKWARD_DATA ->
+                                    JCudnn.cudnnConvolutionBackwardData(
+                                            handle,
+                                            ONE,
+                                            weight,
+                                            weights,
+                                            y(),
+                                            results,
+                                            convolution,
+                                            number,
+                                            scratch,
+                                            bytes,
+                                            ZERO,
+                                            x(),
+                                            images);
+                            case BACKWARD_WEIGHT ->
+                                    JCudnn.cudnnConvolutionBackwardFilter(
+                                            handle,
+                                            ONE,
+                                            x(),
+                                            images,
+                                            y(),
+                                            results,
+                                            convolution,
+                                            number,
+                                            scratch,
+                                            bytes,
+                                            ZERO,
+                                            weight,
+                                            weights);
+                        });
     }
 
     /**

@@ -80,8 +80,8 @@ final class CudaDenseTest {
      * to 2^-24 of a partial sum, at random. Activations are 1.2-Lipschitz and add 2e-6. bf16 rounds
      * the sum, and once more after an epilogue.
      */
-    private static void assertClose(Tensor expected, Tensor actual, double terms) {
-        double sums = 0x1p-22 * Math.sqrt(terms) * (terms / 3 + 1) + 4e-6;
+    private static void assertClose(Tensor expected, Tensor actual, long terms) {
+        double sums = 0x1p-22 * Math.sqrt((double) terms) * (terms / 3.0 + 1) + 4e-6;
         float[] want = expected.toFloatArray();
         float[] got = actual.toFloatArray();
         assertEquals(expected.shape(), actual.shape());
@@ -96,7 +96,9 @@ final class CudaDenseTest {
             value = DType.class,
             names = {"F32", "BF16"})
     void matmul(DType out) {
-        long[][] sizes = {{1, 1, 1}, {1, 7, 3}, {5, 1, 9}, {17, 33, 65}, {3, 257, 129}, {128, 20, 40}};
+        long[][] sizes = {
+            {1, 1, 1}, {1, 7, 3}, {5, 1, 9}, {17, 33, 65}, {3, 257, 129}, {128, 20, 40}
+        };
         for (DType in : new DType[] {DType.F32, DType.BF16}) {
             for (long[] s : sizes) {
                 for (int transposes = 0; transposes < 4; transposes++) {
@@ -172,7 +174,15 @@ final class CudaDenseTest {
                 new Convolution("one of everything", 1, 1, 1, 1, 1, 1, 1, plain),
                 new Convolution("3x3 same", 2, 9, 11, 5, 6, 3, 3, plain.withPadding(1, 1)),
                 new Convolution(
-                        "4x4 by 2", 2, 14, 14, 8, 16, 4, 4, plain.withStride(2, 2).withPadding(1, 1)),
+                        "4x4 by 2",
+                        2,
+                        14,
+                        14,
+                        8,
+                        16,
+                        4,
+                        4,
+                        plain.withStride(2, 2).withPadding(1, 1)),
                 new Convolution(
                         "rest of a stride",
                         2,
@@ -186,7 +196,15 @@ final class CudaDenseTest {
                 new Convolution(
                         "one-sided padding", 2, 6, 7, 16, 16, 2, 3, plain.withPadding(1, 2, 0, 0)),
                 new Convolution(
-                        "padding as wide as the kernel", 1, 3, 4, 2, 3, 2, 2, plain.withPadding(2, 3)),
+                        "padding as wide as the kernel",
+                        1,
+                        3,
+                        4,
+                        2,
+                        3,
+                        2,
+                        2,
+                        plain.withPadding(2, 3)),
                 new Convolution(
                         "dilated",
                         2,
@@ -272,7 +290,13 @@ final class CudaDenseTest {
                     ConvOps.transposed(
                             here, d.here, weight.here, here(b), x.here.shape(), c.options, tanh),
                     ConvOps.transposed(
-                            there, d.there, weight.there, there(b), x.here.shape(), c.options, tanh),
+                            there,
+                            d.there,
+                            weight.there,
+                            there(b),
+                            x.here.shape(),
+                            c.options,
+                            tanh),
                     taps * c.filters / c.options.groups());
         }
 
@@ -282,7 +306,7 @@ final class CudaDenseTest {
         assertClose(
                 ConvOps.weightGradient(here, x.here, d.here, weight.here.shape(), c.options),
                 gradient,
-                y.shape().elements() / (double) c.filters);
+                y.shape().elements() / c.filters);
     }
 
     @Test
@@ -341,8 +365,7 @@ final class CudaDenseTest {
         float[][] first = null;
         for (int time = 0; time < 2; time++) {
             Tensor y =
-                    ConvOps.forward(
-                            there, x.there, weight.there, null, same, Activation.IDENTITY);
+                    ConvOps.forward(there, x.there, weight.there, null, same, Activation.IDENTITY);
             Tensor dw = ConvOps.weightGradient(there, x.there, y, weight.there.shape(), same);
             Tensor dx =
                     ConvOps.transposed(

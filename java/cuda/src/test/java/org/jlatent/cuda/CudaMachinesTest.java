@@ -62,8 +62,7 @@ final class CudaMachinesTest {
             throws IOException, InterruptedException {
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-        command.add(
-                "-Djlatent.cuda.library=" + BUILD.resolve("lib/test/libjlatent_emulated.so"));
+        command.add("-Djlatent.cuda.library=" + BUILD.resolve("lib/test/libjlatent_emulated.so"));
         command.add("-Djlatent.cache=" + cache);
         command.addAll(List.of(options));
         String path =
@@ -78,13 +77,12 @@ final class CudaMachinesTest {
                                 .getLocation()
                                 .getPath());
         Path tests = classes.resolveSibling("test-classes");
-        command.addAll(
-                List.of("-cp", path + File.pathSeparator + tests, Child.class.getName()));
+        command.addAll(List.of("-cp", path + File.pathSeparator + tests, Child.class.getName()));
         ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
         String folders =
                 libraries.isEmpty()
                         ? ""
-                        : Stream.of(libraries.split("\\+"))
+                        : Stream.of(libraries.split("\\+", -1))
                                 .map(name -> BUILD.resolve("lib/stubs").resolve(name).toString())
                                 .collect(Collectors.joining(":"));
         builder.environment().put("LD_LIBRARY_PATH", folders);
@@ -111,7 +109,7 @@ final class CudaMachinesTest {
         String said = run(libraries);
         // [2 4; 6 8] squared
         assertTrue(said.contains("[28.0, 40.0, 60.0, 88.0]"), said);
-        for (String library : libraries.split("\\+")) {
+        for (String library : List.of(libraries.split("\\+", -1))) {
             boolean preferred =
                     !libraries.contains("cublas12+cublas13")
                             || !(library.equals("cublas13") || library.equals("cudnn8"));
@@ -145,8 +143,7 @@ final class CudaMachinesTest {
         assertTrue(said.contains("refused: ") && said.contains("libcudnn.so.9"), said);
         Files.delete(wrong.resolve("libcudnn.so.9"));
         // cuDNN 8 under the name of 9: it opens, but JCudnn's library finds other versions in it.
-        Files.copy(
-                BUILD.resolve("lib/stubs/cudnn8/libcudnn.so.8"), wrong.resolve("libcudnn.so.9"));
+        Files.copy(BUILD.resolve("lib/stubs/cudnn8/libcudnn.so.8"), wrong.resolve("libcudnn.so.9"));
         said = run("cuda+cublas12+" + name);
         assertTrue(said.contains("refused: CUDA is not available: JCuda cannot be used"), said);
         assertTrue(said.contains("libcudnn.so.9"), said);

@@ -43,7 +43,8 @@ final class CudaTrainingTest {
         Trained cuda = train(Device.cuda(), config);
         assertEquals(cpu.parameters.keySet(), cuda.parameters.keySet());
         assertFalse(cpu.parameters.isEmpty());
-        // Adam's first steps are as long as the learning rate, 1e-3, whatever a gradient's size: one
+        // Adam's first steps are as long as the learning rate, 1e-3, whatever a gradient's size:
+        // one
         // that is all but 0 may go the other way when its sum is rounded differently.
         cpu.parameters.forEach(
                 (name, want) -> {

@@ -108,7 +108,8 @@ final class StubbedCudaTest {
                 product(scope, DType.BF16);
                 convolution(scope, DType.BF16);
             }
-            // out^T [7,3] = b [7,5] a^T [5,3]: b is stored [7,5], so transposed to a column-major eye
+            // out^T [7,3] = b [7,5] a^T [5,3]: b is stored [7,5], so transposed to a column-major
+            // eye
             String shape = "op 1 0 m 7 n 3 k 5 ld 5 5 7 ";
             assertEquals(
                     List.of(
@@ -177,8 +178,7 @@ final class StubbedCudaTest {
                     Scope scope = new Scope(cuda)) {
                 Tensor x = scope.of(Shape.of(2, 5, 4, 4), waves(160));
                 Tensor weight = scope.of(Shape.of(6, 2, 3, 2), waves(72));
-                Tensor y =
-                        ConvOps.forward(scope, x, weight, null, options, Activation.IDENTITY);
+                Tensor y = ConvOps.forward(scope, x, weight, null, options, Activation.IDENTITY);
                 results[nchw] =
                         new float[][] {
                             y.toFloatArray(),
@@ -222,9 +222,14 @@ final class StubbedCudaTest {
     void aDeviceThatDoesNotOpenLeavesNothing(String answer) throws IOException {
         answer(answer);
         DeviceException e = assertThrows(DeviceException.class, Cuda::open);
-        assertTrue(e.getMessage().contains("the stub was told to fail")
-                || e.getMessage().contains("out of memory"), e.getMessage());
-        int retained = answer.startsWith("cuDevicePrimaryCtxRetain") ? 0 : calls("cuDevicePrimaryCtxRetain").size();
+        assertTrue(
+                e.getMessage().contains("the stub was told to fail")
+                        || e.getMessage().contains("out of memory"),
+                e.getMessage());
+        int retained =
+                answer.startsWith("cuDevicePrimaryCtxRetain")
+                        ? 0
+                        : calls("cuDevicePrimaryCtxRetain").size();
         assertEquals(retained, calls("cuDevicePrimaryCtxRelease").size());
     }
 
@@ -285,8 +290,7 @@ final class StubbedCudaTest {
             scope.empty(Shape.of(1 << 20));
             DeviceOutOfMemoryException e =
                     assertThrows(
-                            DeviceOutOfMemoryException.class,
-                            () -> scope.empty(Shape.of(1 << 30)));
+                            DeviceOutOfMemoryException.class, () -> scope.empty(Shape.of(1 << 30)));
             assertTrue(
                     e.getMessage()
                             .startsWith(
@@ -312,8 +316,7 @@ final class StubbedCudaTest {
                 answer("cublasGemmEx 13");
                 DeviceException e =
                         assertThrows(DeviceException.class, () -> product(scope, DType.F32));
-                assertEquals(
-                        "matmul on cuda: CUBLAS_STATUS_EXECUTION_FAILED", e.getMessage());
+                assertEquals("matmul on cuda: CUBLAS_STATUS_EXECUTION_FAILED", e.getMessage());
                 answer("cudnnConvolutionForward 3000");
                 e = assertThrows(DeviceException.class, () -> convolution(scope, DType.F32));
                 assertTrue(e.getMessage().startsWith("convolution, FORWARD on cuda: "));
@@ -369,8 +372,7 @@ final class StubbedCudaTest {
             float[] read = new float[3];
             JCudaDriver.cuMemcpyDtoHAsync(
                     Pointer.to(read),
-                    new CUdeviceptr()
-                            .withByteOffset(Address.of(Cuda.pointer(sum))),
+                    new CUdeviceptr().withByteOffset(Address.of(Cuda.pointer(sum))),
                     12,
                     stream);
             assertArrayEquals(new float[] {2, 4, 6}, read);
@@ -393,8 +395,7 @@ final class StubbedCudaTest {
         try (Device cpu = Device.cpu()) {
             assertThrows(IllegalArgumentException.class, () -> Cuda.stream(cpu));
         }
-        assertThrows(
-                IllegalArgumentException.class, () -> new CudaOptions(false, null, stream));
+        assertThrows(IllegalArgumentException.class, () -> new CudaOptions(false, null, stream));
     }
 
     /** A device goes from thread to thread: the context is made current wherever it is used. */
