@@ -40,12 +40,14 @@ for jar in "${ours[@]}" "${theirs[@]}" "$scratch"/console/*.jar; do
 done
 cp -r "$home/java/cuda/target/test-classes" "$pack/"
 
-say "native tests and ceilings"
+say "native tests, ceilings and benchmarks"
 cp "$home"/target/native/kernels/*_cuda_test "$pack/bin/"
-cp "$kernels" "$pack/lib/"
+cp "$home/target/native/bench/gpu/bench_kernels" "$pack/bin/kernels"
+cp "$kernels" "$home"/target/native/lib/core/{libjlatent_cpu.so,libgomp.so.1} "$pack/lib/"
 nvcc -O3 -std=c++17 -gencode arch=compute_80,code=sm_80 -gencode 'arch=compute_90,code=[sm_90,compute_90]' \
     -o "$pack/bin/ceilings" "$home/bench/gpu/ceilings.cu"
-cp "$home"/bench/gpu/{run.sh,report.py,ceilings.py} "$pack/"
+strip "$pack"/bin/*
+cp "$home"/bench/gpu/{run.sh,*.py} "$home/kernels/large_cases.txt" "$pack/"
 git -C "$home" describe --always --dirty >"$pack/commit" 2>/dev/null || echo unknown >"$pack/commit"
 
 say "compressing $(du -sm "$pack" | cut -f1) MB"

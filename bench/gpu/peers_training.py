@@ -1,4 +1,5 @@
-"""Training steps in PyTorch: the models of TrainingBenchmark.java with the same layers, batches and Adam: peers_training.py FILE
+"""Training steps in PyTorch: the models of TrainingBenchmark.java with the same layers, batches and Adam:
+peers_training.py FILE eager|compile
 
 A step copies a batch from pinned host memory to the device, as ours does, and is timed by the host's clock over windows of
 many steps. That a form learns is seen in its losses, which stand beside its time.
@@ -184,22 +185,21 @@ FORMS = {
 }
 
 
-def main(path):
+def main(path, mode):
     if not torch.cuda.is_available():
         sys.exit("peers_training: PyTorch sees no CUDA device")
     report = Report(path)
-    for compiled in (False, True):  # what compiles comes last: time may run out
+    for tf32 in (False, True):
         for kind in (Vae, VqVae, ConvVae):
-            for tf32 in (False, True):
-                use_tf32(tf32)
-                for form, options in FORMS.items():
-                    if options["compiled"] == compiled:
-                        torch.compiler.reset()
-                        peer = form + (" tf32" if tf32 else "")
-                        report.attempt(kind.name, peer, functools.partial(measure, kind, **options), SECONDS)
+            use_tf32(tf32)
+            for form, options in FORMS.items():
+                if options["compiled"] == (mode == "compile"):
+                    torch.compiler.reset()
+                    peer = form + (" tf32" if tf32 else "")
+                    report.attempt(kind.name, peer, functools.partial(measure, kind, **options), SECONDS)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: peers_training.py FILE")
-    main(sys.argv[1])
+    if len(sys.argv) != 3 or sys.argv[2] not in ("eager", "compile"):
+        sys.exit("usage: peers_training.py FILE eager|compile")
+    main(sys.argv[1], sys.argv[2])

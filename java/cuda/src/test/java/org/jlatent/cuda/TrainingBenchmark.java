@@ -57,7 +57,7 @@ final class TrainingBenchmark {
     TrainingBenchmark(Path file, boolean small) {
         this.file = file;
         this.small = small;
-        steps = small ? 3 : 300;
+        steps = small ? 3 : 200;
         moreSteps = small ? 4 : 1000;
         windows = small ? 1 : 5;
         curveSteps = small ? 4 : 200;
