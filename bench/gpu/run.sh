@@ -5,8 +5,8 @@
 #   kernels     every operation, its result held against the CPU's before it is timed
 #   training    training steps through the trainer: times, allocations, losses beside the CPU's
 #   peers       the same operations and steps in PyTorch: eager, in CUDA graphs
-#   compiled    the same through torch.compile
 #   sanitizers  the native suite under compute-sanitizer: memcheck, racecheck
+#   compiled    the peers through torch.compile, as far as time goes
 # FOLDER (default: results) gets results.json, results.md and the log of each step; phases that are named are added to what
 # is there. Needs an NVIDIA driver and, for PyTorch's part, a python3 with it. Takes less than nine minutes: a step gets
 # half of the time that is left, and what is not run is reported as such. Exits 1 unless all of ours ran and passed.
@@ -20,7 +20,7 @@ out=${1:-$here/results}
 phases=("${@:2}")
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
-((${#phases[@]})) || { phases=(suites ceilings kernels training peers compiled sanitizers); rm -f "$out"/steps.tsv; }
+((${#phases[@]})) || { phases=(suites ceilings kernels training peers sanitizers compiled); rm -f "$out"/steps.tsv; }
 cd "$here"
 
 say() { printf 'jlatent: %s\n' "$*" >&2; }
@@ -88,32 +88,30 @@ peers() {
     step peers python3 peers.py "$out/peers.jsonl" eager
 }
 
-compiled() {
-    step compiled-training python3 peers_training.py "$out/compiled-training.jsonl" compile
-    step compiled python3 peers.py "$out/compiled.jsonl" compile
-}
-
 sanitizers() {
     local sanitizer large
     sanitizer=$(PATH=$PATH:/usr/local/cuda/bin command -v compute-sanitizer || true)
+    [[ -n $sanitizer ]] || { ended sanitizers "no compute-sanitizer on this machine"; return; }
     large=$(paste -sd : large_cases.txt)
     for tool in memcheck racecheck; do
         for test in bin/*_cuda_test; do
-            local name=$tool-$(basename "$test" _cuda_test)
-            if [[ -z $sanitizer ]]; then
-                ended "$name" "no compute-sanitizer on this machine"
-            else
-                together "$name" "$sanitizer" --tool "$tool" --error-exitcode 1 \
-                    "$test" --gtest_brief=1 --gtest_filter="-$large" --gtest_output="xml:$out/$name.xml"
-            fi
+            local name
+            name=$tool-$(basename "$test" _cuda_test)
+            together "$name" "$sanitizer" --tool "$tool" --error-exitcode 1 \
+                "$test" --gtest_brief=1 --gtest_filter="-$large" --gtest_output="xml:$out/$name.xml"
         done
     done
     wait
 }
 
+compiled() {
+    step compiled-training python3 peers_training.py "$out/compiled-training.jsonl" compile
+    step compiled python3 peers.py "$out/compiled.jsonl" compile
+}
+
 for phase in "${phases[@]}"; do
     case $phase in
-        suites | ceilings | kernels | training | peers | compiled | sanitizers) "$phase" ;;
+        suites | ceilings | kernels | training | peers | sanitizers | compiled) "$phase" ;;
         *) say "there is no phase $phase"; exit 2 ;;
     esac
 done
