@@ -175,14 +175,17 @@ def markdown(results):
     text += ["", "PyTorch at the same shapes; the last two columns: how many times as fast ours is, launched and in a graph. "
              "Errors: relative to fp64, of codes the part of rows whose code is not the nearest."]
     text += table(["operation", "form", "us", "graph", "error", "ours", "ours, graph"], peer_rows(r["peers"], r["kernels"]))
-    steps = [line for line in r["training"] if line["what"] == "step"]
     text += ["", "Training steps from Java, microseconds a step: the median of windows."]
     text += table(["model", "", "us (least to most)", "allocations", "goal reached"],
                   [[t["name"], t["what"], f"{t['us']} ({t['least']} to {t['most']})",
                     f"{t['allocations']} in {t['more_steps']} steps",
                     verdicts(t, [p for p in r["training_peers"] if p["name"] == t["name"]], copy) if t["what"] == "step" else ""]
                    for t in r["training"] if t["what"] != "loss"])
-    text += table(["model", "form", "us", "", "learns", "ours"], [row[:6] for row in peer_rows(r["training_peers"], steps)])
+    rows = []
+    for step, suffix in (("step", ""), ("step tf32", " tf32")):  # each beside ours of the same precision
+        peers = [p for p in r["training_peers"] if p["peer"].endswith(" tf32") == bool(suffix)]
+        rows += [row[:6] for row in peer_rows(peers, [t for t in r["training"] if t["what"] == step])]
+    text += table(["model", "form", "us", "", "learns", "ours"], rows)
     text += ["", "Losses with one seed; `noise`: how far the CPU's last is from itself with other seeds."]
     text += table(["model", "CPU", "GPU", "apart", "noise"],
                   [[t["name"], t["cpu"], t["cuda"], f"{t['apart']:.1e}", f"{t['noise']:.1e}"]
