@@ -18,7 +18,7 @@ kernels=$(find "$home/target/native/lib/cuda" -name 'libjlatent_cuda*.so' 2>/dev
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 pack=$scratch/jlatent-gpu
-mkdir -p "$pack"/{bin,lib,jars} "$(dirname "$file")"
+mkdir -p "$pack"/{bin,jars} "$(dirname "$file")"
 
 say "a Java runtime"
 jlink --add-modules java.base,java.logging,java.management,jdk.unsupported,java.xml \
@@ -43,7 +43,6 @@ cp -r "$home/java/cuda/target/test-classes" "$pack/"
 say "native tests, ceilings and benchmarks"
 cp "$home"/target/native/kernels/*_cuda_test "$pack/bin/"
 cp "$home/target/native/bench/gpu/bench_kernels" "$pack/bin/kernels"
-cp "$kernels" "$home"/target/native/lib/core/{libjlatent_cpu.so,libgomp.so.1} "$pack/lib/"
 nvcc -O3 -std=c++17 -gencode arch=compute_80,code=sm_80 -gencode 'arch=compute_90,code=[sm_90,compute_90]' \
     -o "$pack/bin/ceilings" "$home/bench/gpu/ceilings.cu"
 strip "$pack"/bin/*

@@ -28,7 +28,11 @@ say() { printf 'jlatent: %s\n' "$*" >&2; }
 # cuBLAS and cuDNN, where they came with PyTorch's wheels.
 wheels=$(python3 -c 'import glob, sys; print(":".join(f for p in sys.path for f in glob.glob(p + "/nvidia/*/lib")))' || true)
 export LD_LIBRARY_PATH=$wheels${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-JLATENT_KERNELS=$(echo "$here"/lib/libjlatent_cuda*.so)
+# The libraries under test are those in the jars.
+rm -rf natives
+for jar in jars/jlatent-*-linux-x86_64.jar; do python3 -m zipfile -e "$jar" natives; done
+libraries=$here/natives/org/jlatent/native/linux-x86_64
+JLATENT_KERNELS=$(echo "$libraries"/libjlatent_cuda*.so)
 export JLATENT_KERNELS PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 
 ended() { # ended NAME HOW: a number, or why it was not run
@@ -75,7 +79,7 @@ ceilings() {
 }
 
 kernels() {
-    step kernels bin/kernels "$JLATENT_KERNELS" lib/libjlatent_cpu.so "$out/kernels.jsonl"
+    step kernels bin/kernels "$JLATENT_KERNELS" "$libraries/libjlatent_cpu.so" "$out/kernels.jsonl"
 }
 
 training() {

@@ -111,14 +111,19 @@ final class TrainingBenchmark {
 
     /**
      * Waves of random direction, length and phase, in memory: soft pictures that can be learned.
+     * Past {@link #MOST_IMAGES} they come again.
      */
     private static final class Waves implements ImageSet {
+        private static final int MOST_IMAGES = 4096;
+
+        private final int size;
         private final ImageShape shape;
         private final float[][] images;
 
-        Waves(int count, ImageShape shape) {
+        Waves(int size, ImageShape shape) {
+            this.size = size;
             this.shape = shape;
-            images = new float[count][shape.values()];
+            images = new float[Math.min(size, MOST_IMAGES)][shape.values()];
             java.util.Random random = new java.util.Random(1);
             for (float[] image : images) {
                 double[] phase = random.doubles(shape.channels(), 0, 2 * Math.PI).toArray();
@@ -140,7 +145,7 @@ final class TrainingBenchmark {
 
         @Override
         public int size() {
-            return images.length;
+            return size;
         }
 
         @Override
@@ -150,7 +155,8 @@ final class TrainingBenchmark {
 
         @Override
         public void read(int index, float[] destination, int offset) {
-            System.arraycopy(images[index], 0, destination, offset, images[index].length);
+            float[] image = images[index % images.length];
+            System.arraycopy(image, 0, destination, offset, image.length);
         }
     }
 
@@ -271,7 +277,8 @@ final class TrainingBenchmark {
         Files.deleteIfExists(file);
         List<Recipe> recipes = recipes();
         for (Recipe recipe : recipes) {
-            ImageSet images = new Waves(128 * recipe.batch, recipe.image);
+            // One epoch for the longest run: what ends an epoch is no part of a step.
+            ImageSet images = new Waves((steps + moreSteps) * recipe.batch, recipe.image);
             for (boolean tf32 : new boolean[] {false, true}) {
                 try (Device device = Cuda.open(CudaOptions.defaults().withTf32(tf32))) {
                     String what = tf32 ? "step tf32" : "step";
