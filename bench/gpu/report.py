@@ -88,6 +88,10 @@ def ceiling(name, how, file):
     return {"name": name, "exit": how, **(json.loads(file.read_text(encoding="utf-8")) if how == 0 else {})}
 
 
+def copy_bandwidth(ceilings):
+    return next((c["median"] for c in ceilings if c["name"] == "ceiling-copy" and c["exit"] == 0), None)
+
+
 # ---- Markdown ----
 
 def table(heads, rows):
@@ -104,6 +108,7 @@ def graphed(line):
 
 
 def copy_share(line, copy):
+    """The part of the copy bandwidth that an operation reaches; None where bytes are not what limits it."""
     return line["bytes"] / graphed(line) / 1e3 / copy if copy and line.get("bytes") and "us" in line else None
 
 
@@ -157,7 +162,7 @@ def peer_rows(peers, ours):
 
 def markdown(results):
     r = results
-    copy = next((c["median"] for c in r["ceilings"] if c["name"] == "ceiling-copy" and c["exit"] == 0), None)
+    copy = copy_bandwidth(r["ceilings"])
     versions = ", ".join(sorted({p["torch"] for p in r["peers"] + r["training_peers"]})) or "not run"
     text = [f"{r['gpu'] or 'no GPU'}, driver {r['driver'] or 'none'}, CUDA {r['cuda'] or 'none'}, PyTorch {versions}; {r['cpu']}; "
             f"{r['date']}; commit {r['commit']}"]
@@ -231,6 +236,9 @@ def main(folder, commit):
         "training": lines(folder / "training.jsonl"),
         "training_peers": lines(folder / "peers-training.jsonl") + lines(folder / "compiled-training.jsonl"),
     }
+    copy = copy_bandwidth(results["ceilings"])
+    for line in results["kernels"]:
+        line["of_copy"] = copy_share(line, copy)
     results["ok"] = passed(results)
     (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     text = markdown(results)
