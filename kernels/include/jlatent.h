@@ -95,7 +95,8 @@ typedef struct {
     uint32_t skipped; /* steps left out because the gradient norm was not finite; the operation adds to it */
     float gradient_norm; /* written: global norm before clipping */
     float scale;         /* written: what gradients were multiplied with; 0 when skipped */
-    float reserved[2];
+    uint32_t stop;       /* not 0: after a step that is left out all others are, too */
+    float reserved;
 } jl_adam_state;
 
 /* ---- elementwise ---- */
