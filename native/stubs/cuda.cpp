@@ -194,6 +194,7 @@ STUB int cuStreamBeginCapture_v2(void* stream, int mode) {
     if (s == nullptr || s->capture != nullptr) return kInvalidValue;
     s->capture = std::make_unique<Graph>();
     s->invalid = false;
+    s->recorder = std::this_thread::get_id();
     return 0;
 }
 STUB int cuStreamEndCapture(void* stream, Graph** graph) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <set>
+#include <thread>
 #include <vector>
 
 namespace stub {
@@ -24,6 +25,7 @@ struct Stream {
     uint64_t added = 0, done = 0;
     std::unique_ptr<Graph> capture;  // being recorded
     bool invalid = false;            // and in vain
+    std::thread::id recorder;        // by this thread
 
     void add(Task task) {
         if (capture != nullptr) {
@@ -46,10 +48,11 @@ struct Stream {
     }
     int run() { return run(added); }
 
-    // For what waits or allocates: not while a graph is being recorded, and then that is over.
+    // For what waits or allocates: not by the thread that is recording a graph, and then that is over.
     bool refuses() {
-        invalid = invalid || capture != nullptr;
-        return capture != nullptr;
+        const bool bad = capture != nullptr && recorder == std::this_thread::get_id();
+        invalid = invalid || bad;
+        return bad;
     }
 };
 

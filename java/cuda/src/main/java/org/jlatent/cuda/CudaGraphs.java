@@ -21,7 +21,7 @@ final class CudaGraphs implements Graphs, AutoCloseable {
 
     private final CudaBackend backend;
     private final CUstream stream;
-    private final Map<ByteBuffer, Pointer> hostMemory = new IdentityHashMap<>();
+    private final IdentityHashMap<ByteBuffer, Pointer> hostMemory = new IdentityHashMap<>();
     private HostArena constants; // of the graph that is being recorded; null: none is
 
     CudaGraphs(CudaBackend backend) {

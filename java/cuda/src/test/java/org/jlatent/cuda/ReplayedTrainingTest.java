@@ -12,6 +12,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.function.BiFunction;
 import java.util.stream.Stream;
 import org.jlatent.Device;
@@ -213,7 +217,7 @@ final class ReplayedTrainingTest {
 
     @Test
     void aThousandReplaysAllocateNothing() {
-        int replays = System.getenv("JLATENT_STUBS") == null ? 1000 : 50; // stubs take their time
+        int replays = System.getenv("JLATENT_STUBS") == null ? 1000 : 20; // stubs take their time
         Trained trained = train(ReplayedTrainingTest::vae, 12 + replays);
         assertEquals(trained.warmUp, trained.allocations);
     }
@@ -223,7 +227,7 @@ final class ReplayedTrainingTest {
      */
     @Test
     void whatIsNotFiniteIsNoticedInTime() {
-        Adam.Options wild = Adam.Options.defaults().withLearningRate(1e18f);
+        Adam.Options wild = Adam.Options.defaults().withLearningRate(0x1p60f);
         Map<Boolean, List<float[]>> states = new LinkedHashMap<>();
         Map<Boolean, String> messages = new LinkedHashMap<>();
         for (boolean recordable : new boolean[] {true, false}) {
@@ -245,6 +249,27 @@ final class ReplayedTrainingTest {
         assertTrue(messages.get(true).contains(" at step 8"), messages.get(true));
         for (int i = 0; i < states.get(true).size(); i++) {
             assertArrayEquals(states.get(false).get(i), states.get(true).get(i));
+        }
+    }
+
+    /** Each with a device, and so a stream, of its own. */
+    @Test
+    void twoThreadsTrainAtOnce() throws Exception {
+        Trained alone = train(ReplayedTrainingTest::vae, 9);
+        ExecutorService threads = Executors.newFixedThreadPool(2);
+        List<Trained> both = new ArrayList<>();
+        try {
+            Callable<Trained> one = () -> train(ReplayedTrainingTest::vae, 9);
+            for (Future<Trained> trained : threads.invokeAll(List.of(one, one))) {
+                both.add(trained.get());
+            }
+        } finally {
+            threads.shutdown();
+        }
+        for (Trained trained : both) {
+            for (int i = 0; i < alone.state.size(); i++) {
+                assertArrayEquals(alone.state.get(i), trained.state.get(i));
+            }
         }
     }
 
