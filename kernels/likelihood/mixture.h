@@ -30,7 +30,13 @@ struct MixtureLayout {
         return (1 + 2 * channels + channel * (channel - 1) / 2 + earlier) * components + component;
     }
     JL_HOST_DEVICE int size() const { return coupling(channels, 0, 0); }
+    // With what mixture_nll() keeps behind them: log P(x | component) and the component's logit
+    JL_HOST_DEVICE int joint(int component) const { return size() + component; }
+    JL_HOST_DEVICE int floats() const { return size() + components; }
 };
+
+constexpr int kMostMixture = 383;  // floats a pixel: on CUDA a warp's, with strides made odd, fill 48 KiB
+constexpr int kMostChannels = 26;  // that is one component's
 
 JL_HOST_DEVICE float level_value(int level, int levels) {
     return static_cast<float>(2 * level - (levels - 1)) / static_cast<float>(levels - 1);
