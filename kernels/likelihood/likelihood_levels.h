@@ -11,13 +11,15 @@
 // So both stand as the last layer of an NHWC network writes them. The probabilities of all levels sum to 1: in bits a
 // dimension this is nats / (pixels channels log 2), of discrete values.
 //
-// Parameters of any size up to 1e30: nothing overflows. Logits of -inf are masks. NaN, +inf or nothing but -inf as logits, and a level
-// that is none of 0 .. levels - 1: the loss and every gradient of this value (in a mixture: pixel) are NaN.
+// Parameters of any size up to 1e30: nothing overflows. Logits of -inf are masks; where there is NaN, +inf or nothing but
+// -inf, the loss and every gradient of this value (of a mixture: of this pixel) are NaN. A level that is none of
+// 0 .. levels - 1: the CPU refuses it; CUDA cannot know without waiting, and makes the same NaN.
 //
 // likelihood_draw     x[r] ~ P(. | parameters[r]), as draw.h says; samples is ignored, NaN gives -1
 //   categorical, Bernoulli (logits [rows, pixels, channels], levels 2)   value e of all by draw_word(e, 0)
 //   logistic mixture                                                     the same, and pixel i's component by draw_word(i, 1)
-// levels_of_values    x = round((levels - 1) value): what an image's values in [0, 1] are as levels; outside them, and NaN: -1
+// levels_of_values    x = round((levels - 1) value): what an image's values in [0, 1] are as levels; others the CPU refuses,
+//                     CUDA makes -1 of them
 //
 // x [rows / samples, pixels, channels] int32      nll_rows, row_weight [rows]      nll_total, weight [1]
 //

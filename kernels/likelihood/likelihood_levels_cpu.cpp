@@ -20,34 +20,29 @@ int64_t tasks_a_row(const jl_likelihood_levels& s) {
     return (units_a_row(s) + units_a_task(s) - 1) / units_a_task(s);
 }
 
-// A value's loss from the largest logit, the sum of e^(logit - largest), and its own; the gradient is left to the caller.
-float categorical_loss(float largest, float sum, const float* logits, int32_t x, int32_t levels) {
-    // not fast_log: the sum of a NaN is NaN
-    return x >= 0 && x < levels ? std::log(sum) - (logits[x] - largest) : NAN;
-}
+// A value's loss. Not fast_log: the sum of a NaN is NaN.
+float categorical_loss(float largest, float sum, float own) { return std::log(sum) - (own - largest); }
 
-// g[k] e^(logit - largest) becomes the gradient. A level that is none makes it NaN.
+// g[k] = e^(logit - largest) becomes the gradient.
 void categorical_gradient(float sum, float weight, int32_t x, int32_t levels, float* g) {
-    const bool known = x >= 0 && x < levels;
-    const float by = known ? weight / sum : NAN;
+    const float by = weight / sum;
 #pragma omp simd
     for (int32_t k = 0; k < levels; ++k) g[k] *= by;
-    if (known) g[x] -= weight;
+    g[x] -= weight;
 }
 
 // Many levels. g may be the logits, or null.
 float long_value(const float* logits, int32_t x, int32_t levels, float weight, float* g) {
-    const float largest = lane_max(logits, levels);
+    const float largest = lane_max(logits, levels), own = logits[x];  // before it is overwritten
     if (g == nullptr) {
         const float sum = lane_sum(levels, [=](int64_t k) { return fast_exp(logits[k] - largest); });
-        return categorical_loss(largest, sum, logits, x, levels);
+        return categorical_loss(largest, sum, own);
     }
-    const float own = x >= 0 && x < levels ? logits[x] : NAN;  // before it is overwritten
 #pragma omp simd
     for (int32_t k = 0; k < levels; ++k) g[k] = fast_exp(logits[k] - largest);
     const float sum = lane_sum(levels, [=](int64_t k) { return g[k]; });
     categorical_gradient(sum, weight, x, levels, g);
-    return std::log(sum) - (own - largest);
+    return categorical_loss(largest, sum, own);
 }
 
 // Few levels: the exponentials, which cost most, are taken across values. At most kTile parameters.
@@ -67,7 +62,7 @@ float short_values(const float* logits, const int32_t* x, int64_t count, int32_t
     for (int64_t i = 0; i < count; ++i) {
         float sum = 0.0f;
         for (int32_t k = 0; k < levels; ++k) sum += power[i * levels + k];
-        total += categorical_loss(largest[i], sum, logits + i * levels, x[i], levels);
+        total += categorical_loss(largest[i], sum, logits[i * levels + x[i]]);
         if (g == nullptr) continue;
         memcpy(g + i * levels, power + i * levels, static_cast<size_t>(levels) * sizeof(float));
         categorical_gradient(sum, weight, x[i], levels, g + i * levels);
@@ -110,6 +105,17 @@ float mixture(const jl_likelihood_levels& s, const float* parameters, const int3
     return total;
 }
 
+// The first of count that is wrong, or count.
+template <class Wrong>
+int64_t first_wrong(int64_t count, Wrong wrong) {
+    uint32_t any = 0;
+#pragma omp simd reduction(| : any)
+    for (int64_t i = 0; i < count; ++i) any |= wrong(i) ? 1u : 0u;
+    int64_t i = any == 0 ? count : 0;
+    while (i < count && !wrong(i)) ++i;
+    return i;
+}
+
 }  // namespace
 
 size_t likelihood_levels_workspace(const jl_likelihood_levels* shape) {
@@ -121,6 +127,13 @@ jl_status likelihood_levels(const jl_likelihood_levels* shape, const float* para
                             float* d_parameters, jl_workspace workspace, jl_stream) {
     if (const jl_status status = check_likelihood_levels(shape, parameters, x, workspace)) return status;
     const jl_likelihood_levels s = *shape;
+    const int64_t all = s.rows / s.samples * s.pixels * s.channels,
+                  odd = first_wrong(all, [=](int64_t i) {
+                      return static_cast<uint32_t>(x[i]) >= static_cast<uint32_t>(s.levels);
+                  });
+    if (odd < all)
+        return fail(JL_BAD_ARGUMENT, "likelihood_levels: x[%lld] is %d, but there are %d levels, from 0 on",
+                    static_cast<long long>(odd), x[odd], s.levels);
     const float total_weight = weight == nullptr ? 1.0f : *weight;
     const int64_t n = tasks_a_row(s), units = units_a_row(s), size = parameters_a_unit(s),
                   values = s.pixels * s.channels / units;  // a unit's
@@ -147,6 +160,11 @@ jl_status likelihood_levels(const jl_likelihood_levels* shape, const float* para
 jl_status levels_of_values(const float* values, int64_t count, int32_t levels, int32_t* x, jl_stream) {
     if (const jl_status status = check_levels_of_values(values, count, levels, x)) return status;
     const float last = static_cast<float>(levels - 1);
+    const int64_t odd = first_wrong(count, [=](int64_t i) { return level_of_value(values[i], last) < 0; });
+    if (odd < count)
+        return fail(JL_BAD_ARGUMENT,
+                    "levels_of_values: values[%lld] is %g; levels are made of values in [0, 1]",
+                    static_cast<long long>(odd), values[odd]);
     parallel_for((count + kTile - 1) / kTile, count, [=](int64_t tile) {
         const int64_t end = (tile + 1) * kTile < count ? (tile + 1) * kTile : count;
 #pragma omp simd
