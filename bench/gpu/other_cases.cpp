@@ -71,8 +71,10 @@ Maker adam(int32_t tensors, int64_t each) {
             table.push_back({value, gradient, first, second, nullptr, each, 0.0f, 0.0f});
         }
         const jl_adam_tensor* descriptors = a.given(table);
-        jl_adam_state* state = a.given(
-            std::vector<jl_adam_state>{{1e-3f, 0.9f, 0.999f, 1e-8f, 1.0f, 0.0f, 10, 0, 0, 0, {0, 0}}});
+        jl_adam_state begun = {};
+        begun.learning_rate = 1e-3f, begun.beta1 = 0.9f, begun.beta2 = 0.999f, begun.epsilon = 1e-8f;
+        begun.max_norm = 1.0f, begun.step = 10;
+        jl_adam_state* state = a.given(std::vector<jl_adam_state>{begun});
         const jl_workspace w = a.workspace(a.kernels().adam_workspace(tensors));
         return [=, &a] { return a.kernels().adam_step(descriptors, tensors, state, w, a.stream()); };
     };

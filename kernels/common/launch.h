@@ -33,9 +33,8 @@ template <class... Parameters, class... Args>
 jl_status launch(const char* operation, dim3 grid, dim3 block, size_t shared_bytes, jl_stream stream,
                  void (*kernel)(Parameters...), Args... args) {
 #ifdef JL_EMULATED
-    (void)stream;
-    return launched(operation,
-                    emulator::launch({grid, block, shared_bytes, false}, kernel, Parameters(args)...));
+    return launched(operation, emulator::launch({grid, block, shared_bytes, false, cuda_stream(stream)},
+                                                kernel, Parameters(args)...));
 #else
     cudaLaunchConfig_t config = {};
     config.gridDim = grid;

@@ -10,6 +10,7 @@ constexpr int kCompute32F = 68, kPedantic = 69, kTf32 = 77;  // cublasComputeTyp
 struct Handle {
     void* workspace = nullptr;
     size_t bytes = 0;
+    void* stream = nullptr;
 };
 
 }  // namespace
@@ -28,6 +29,7 @@ STUB int cublasGetVersion_v2(Handle*, int* version) {
     return 0;
 }
 STUB int cublasSetStream_v2(Handle* handle, void* stream) {
+    handle->stream = stream;
     handle->workspace = nullptr;  // as documented: the workspace is the library's own again
     return stub::called("cublasSetStream", "%d", stream != nullptr);
 }
@@ -56,16 +58,19 @@ STUB int cublasGemmEx(Handle* handle, int op_a, int op_b, int m, int n, int k, c
     const bool bf16 = type_a == kBf16 && type_b == kBf16 && (type_c == kBf16 || type_c == kF32) &&
                       (compute == kCompute32F || compute == kPedantic);
     if (!f32 && !bf16) return kNotSupported;
-    stub::scribble(handle->workspace, handle->bytes);
-    for (int64_t j = 0; j < n; ++j)
-        for (int64_t i = 0; i < m; ++i) {
-            double sum = 0.0;
-            for (int64_t p = 0; p < k; ++p)
-                sum += stub::load(a, op_a == 0 ? i + p * ld_a : p + i * ld_a, bf16) *
-                       stub::load(b, op_b == 0 ? p + j * ld_b : j + p * ld_b, bf16);
-            const int64_t at = i + j * ld_c;
-            const double before = *beta == 0.0f ? 0.0 : *beta * stub::load(c, at, type_c == kBf16);
-            stub::store(c, at, type_c == kBf16, *alpha * sum + before);
-        }
+    stub::queue(handle->stream, [=, workspace = handle->workspace, bytes = handle->bytes, alpha = *alpha,
+                                 beta = *beta] {
+        stub::scribble(workspace, bytes);
+        for (int64_t j = 0; j < n; ++j)
+            for (int64_t i = 0; i < m; ++i) {
+                double sum = 0.0;
+                for (int64_t p = 0; p < k; ++p)
+                    sum += stub::load(a, op_a == 0 ? i + p * ld_a : p + i * ld_a, bf16) *
+                           stub::load(b, op_b == 0 ? p + j * ld_b : j + p * ld_b, bf16);
+                const int64_t at = i + j * ld_c;
+                const double before = beta == 0.0f ? 0.0 : beta * stub::load(c, at, type_c == kBf16);
+                stub::store(c, at, type_c == kBf16, alpha * sum + before);
+            }
+    });
     return 0;
 }

@@ -22,6 +22,10 @@ struct Convolution {
     int pad_y, pad_x, stride_y, stride_x, dilation_y, dilation_x, groups, math;
 };
 
+struct Handle {
+    void* stream = nullptr;
+};
+
 struct Performance {  // cudnnConvolution*AlgoPerf_t
     int algorithm, status;
     float time;
@@ -78,7 +82,6 @@ int begin(const char* name, const Tensor* x, const Tensor* w, const Convolution*
         return status;
     if (const int status = check(x, w, c, y)) return status;
     if (algorithm != kChosen || workspace == nullptr || bytes < kWorkspace) return kBadParam;
-    stub::scribble(workspace, bytes);
     return 0;
 }
 
@@ -131,16 +134,17 @@ STUB const char* cudnnGetErrorString(int status) {
            : status == kBadParam   ? "CUDNN_STATUS_BAD_PARAM"
                                    : "CUDNN_STATUS_OF_THE_STUB";
 }
-STUB int cudnnCreate(void** handle) {
+STUB int cudnnCreate(Handle** handle) {
     if (const int status = stub::called("cudnnCreate")) return status;
-    *handle = new char;
+    *handle = new Handle;
     return 0;
 }
-STUB int cudnnDestroy(void* handle) {
-    delete static_cast<char*>(handle);
+STUB int cudnnDestroy(Handle* handle) {
+    delete handle;
     return stub::called("cudnnDestroy");
 }
-STUB int cudnnSetStream(void*, void* stream) {
+STUB int cudnnSetStream(Handle* handle, void* stream) {
+    handle->stream = stream;
     return stub::called("cudnnSetStream", "%d", stream != nullptr);
 }
 
@@ -216,63 +220,76 @@ STUB int cudnnGetConvolutionBackwardFilterWorkspaceSize(void*, Tensor*, Tensor*,
     return workspace_size("cudnnGetConvolutionBackwardFilterWorkspaceSize", algorithm, bytes);
 }
 
-STUB int cudnnConvolutionForward(void*, const float*, Tensor* x_desc, const void* x, Tensor* w_desc,
+STUB int cudnnConvolutionForward(Handle* handle, const float*, Tensor* x_desc, const void* x, Tensor* w_desc,
                                  const void* w, Convolution* c, int algorithm, void* workspace, size_t bytes,
                                  const float*, Tensor* y_desc, void* y) {
     if (const int status =
             begin("cudnnConvolutionForward", x_desc, w_desc, c, y_desc, algorithm, workspace, bytes))
         return status;
-    const bool bf16 = x_desc->type == kBf16;
-    Sums sums(*y_desc);
-    each_product(*x_desc, *w_desc, *c, *y_desc, [&](int64_t i, int64_t j, int64_t o) {
-        sums.add(o, stub::load(x, i, bf16) * stub::load(w, j, bf16));
+    stub::queue(handle->stream, [=, x_shape = *x_desc, w_shape = *w_desc, y_shape = *y_desc, shape = *c] {
+        stub::scribble(workspace, bytes);
+        const bool bf16 = x_shape.type == kBf16;
+        Sums sums(y_shape);
+        each_product(x_shape, w_shape, shape, y_shape, [&](int64_t i, int64_t j, int64_t o) {
+            sums.add(o, stub::load(x, i, bf16) * stub::load(w, j, bf16));
+        });
+        sums.store(y);
     });
-    sums.store(y);
     return 0;
 }
-STUB int cudnnConvolutionBackwardData(void*, const float*, Tensor* w_desc, const void* w, Tensor* dy_desc,
-                                      const void* dy, Convolution* c, int algorithm, void* workspace,
-                                      size_t bytes, const float*, Tensor* dx_desc, void* dx) {
+STUB int cudnnConvolutionBackwardData(Handle* handle, const float*, Tensor* w_desc, const void* w,
+                                      Tensor* dy_desc, const void* dy, Convolution* c, int algorithm,
+                                      void* workspace, size_t bytes, const float*, Tensor* dx_desc,
+                                      void* dx) {
     if (const int status =
             begin("cudnnConvolutionBackwardData", dx_desc, w_desc, c, dy_desc, algorithm, workspace, bytes))
         return status;
-    const bool bf16 = dy_desc->type == kBf16;
-    Sums sums(*dx_desc);
-    each_product(*dx_desc, *w_desc, *c, *dy_desc, [&](int64_t i, int64_t j, int64_t o) {
-        sums.add(i, stub::load(dy, o, bf16) * stub::load(w, j, bf16));
+    stub::queue(handle->stream, [=, dx_shape = *dx_desc, w_shape = *w_desc, dy_shape = *dy_desc, shape = *c] {
+        stub::scribble(workspace, bytes);
+        const bool bf16 = dy_shape.type == kBf16;
+        Sums sums(dx_shape);
+        each_product(dx_shape, w_shape, shape, dy_shape, [&](int64_t i, int64_t j, int64_t o) {
+            sums.add(i, stub::load(dy, o, bf16) * stub::load(w, j, bf16));
+        });
+        sums.store(dx);
     });
-    sums.store(dx);
     return 0;
 }
-STUB int cudnnConvolutionBackwardFilter(void*, const float*, Tensor* x_desc, const void* x, Tensor* dy_desc,
-                                        const void* dy, Convolution* c, int algorithm, void* workspace,
-                                        size_t bytes, const float*, Tensor* dw_desc, void* dw) {
+STUB int cudnnConvolutionBackwardFilter(Handle* handle, const float*, Tensor* x_desc, const void* x,
+                                        Tensor* dy_desc, const void* dy, Convolution* c, int algorithm,
+                                        void* workspace, size_t bytes, const float*, Tensor* dw_desc,
+                                        void* dw) {
     if (const int status =
             begin("cudnnConvolutionBackwardFilter", x_desc, dw_desc, c, dy_desc, algorithm, workspace, bytes))
         return status;
-    const bool bf16 = x_desc->type == kBf16;
-    Sums sums(*dw_desc);
-    each_product(*x_desc, *dw_desc, *c, *dy_desc, [&](int64_t i, int64_t j, int64_t o) {
-        sums.add(j, stub::load(x, i, bf16) * stub::load(dy, o, bf16));
+    stub::queue(handle->stream, [=, x_shape = *x_desc, dw_shape = *dw_desc, dy_shape = *dy_desc, shape = *c] {
+        stub::scribble(workspace, bytes);
+        const bool bf16 = x_shape.type == kBf16;
+        Sums sums(dw_shape);
+        each_product(x_shape, dw_shape, shape, dy_shape, [&](int64_t i, int64_t j, int64_t o) {
+            sums.add(j, stub::load(x, i, bf16) * stub::load(dy, o, bf16));
+        });
+        sums.store(dw);
     });
-    sums.store(dw);
     return 0;
 }
 
 // Between the two layouts.
-STUB int cudnnTransformTensor(void*, const float*, Tensor* from, const void* x, const float*, Tensor* to,
-                              void* y) {
+STUB int cudnnTransformTensor(Handle* handle, const float*, Tensor* from, const void* x, const float*,
+                              Tensor* to, void* y) {
     if (const int status = stub::called("cudnnTransformTensor", "%dx%dx%dx%d type %d", from->n, from->c,
                                         from->h, from->w, from->type))
         return status;
     if (from->n != to->n || from->c != to->c || from->h != to->h || from->w != to->w ||
         from->type != to->type)
         return kBadParam;
-    for (int64_t n = 0; n < from->n; ++n)
-        for (int64_t c = 0; c < from->c; ++c)
-            for (int64_t h = 0; h < from->h; ++h)
-                for (int64_t w = 0; w < from->w; ++w)
-                    stub::store(y, to->at(n, c, h, w), to->type == kBf16,
-                                stub::load(x, from->at(n, c, h, w), from->type == kBf16));
+    stub::queue(handle->stream, [=, from_shape = *from, to_shape = *to] {
+        for (int64_t n = 0; n < from_shape.n; ++n)
+            for (int64_t c = 0; c < from_shape.c; ++c)
+                for (int64_t h = 0; h < from_shape.h; ++h)
+                    for (int64_t w = 0; w < from_shape.w; ++w)
+                        stub::store(y, to_shape.at(n, c, h, w), to_shape.type == kBf16,
+                                    stub::load(x, from_shape.at(n, c, h, w), from_shape.type == kBf16));
+    });
     return 0;
 }

@@ -1,15 +1,18 @@
 // What the stub libraries share. They stand in for NVIDIA's in tests on machines without a GPU: "device" memory is the
-// host's, work is done at once and naively, and everything the Java side passes can be looked at.
+// host's, work is done late (streams.h) and naively, and everything the Java side passes can be looked at.
 //
 // JLATENT_STUBS names a folder with two files, each of which may be missing:
 //   calls      gets a line for every call: the function and its arguments
 //   answers    lines "function number": what it returns instead of doing its work
 #pragma once
+#include <dlfcn.h>
+
 #include <cstdarg>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <string>
 
 #define STUB extern "C" __attribute__((visibility("default")))
@@ -76,6 +79,24 @@ inline void store(void* p, int64_t i, bool bf16, double value) {
         static_cast<uint16_t*>(p)[i] = to_bf16(static_cast<float>(value));
     else
         static_cast<float*>(p)[i] = static_cast<float>(value);
+}
+
+// Queues work on a stream of the stub of libcuda; on any other it is done at once.
+inline void queue(void* stream, std::function<void()> work) {
+    using Queue = int (*)(void*, int (*)(void*), void (*)(void*), void*);
+    static const Queue on_stub = []() -> Queue {
+        void* driver = dlopen("libcuda.so.1", RTLD_NOLOAD | RTLD_LAZY);
+        return driver == nullptr ? nullptr : reinterpret_cast<Queue>(dlsym(driver, "cuStubQueue"));
+    }();
+    auto* kept = new std::function<void()>(std::move(work));
+    const auto run = [](void* self) -> int {
+        (*static_cast<std::function<void()>*>(self))();
+        return 0;
+    };
+    const auto forget = [](void* self) { delete static_cast<std::function<void()>*>(self); };
+    if (on_stub != nullptr && on_stub(stream, run, forget, kept) != 0) return;
+    run(kept);
+    forget(kept);
 }
 
 // What a library does to its workspace: whoever else keeps something there finds out.

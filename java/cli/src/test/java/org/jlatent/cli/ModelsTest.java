@@ -97,6 +97,8 @@ final class ModelsTest {
         "vae, batch=16",
         "vae, channels=4-6",
         "vae, likelihood=laplace-learned",
+        "vae, likelihood=logistic-mixture",
+        "conv-vae, likelihood=logistic-mixture",
         "conv-vae, channels=4-6",
         "conv-vae, likelihood=gaussian-learned",
         "autoencoder, batch=16",
@@ -118,6 +120,7 @@ final class ModelsTest {
         assertTrue((Double) figures.get("normalized_error") > 0);
         assertEquals(model.equals("autoencoder"), figures.containsKey("squared_error"));
         assertEquals(!model.equals("autoencoder"), figures.containsKey("elbo"));
+        assertEquals(setting.contains("mixture"), figures.containsKey("bits_per_dim"));
 
         int cell = SIDE * 10 + 2; // images of 9 pixels are enlarged tenfold
         works("reconstruct", run, "--count", 4);

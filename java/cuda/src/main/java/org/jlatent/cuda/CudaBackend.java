@@ -4,9 +4,11 @@ import static jcuda.driver.CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_S
 
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Optional;
 import jcuda.Pointer;
 import jcuda.driver.CUcontext;
 import jcuda.driver.CUdevice;
@@ -16,6 +18,7 @@ import jcuda.driver.JCudaDriver;
 import org.jlatent.DeviceOutOfMemoryException;
 import org.jlatent.spi.Backend;
 import org.jlatent.spi.Dense;
+import org.jlatent.spi.Graphs;
 
 /**
  * Memory and one stream of a CUDA context through JCuda's driver API. Launches go to our own table
@@ -37,7 +40,9 @@ final class CudaBackend implements Backend {
     private long held;
     private final DeviceBuffer workspace = new DeviceBuffer(this);
     private final boolean tf32;
+    private final CudaGraphs graphs;
     private CudaDense dense;
+    private int moves;
 
     /**
      * @param kernels address of the table of launchers
@@ -77,6 +82,7 @@ final class CudaBackend implements Backend {
             release();
             throw e;
         }
+        graphs = new CudaGraphs(this);
     }
 
     private String name() {
@@ -88,7 +94,7 @@ final class CudaBackend implements Backend {
     }
 
     /** A device may be handed from thread to thread, and a thread may have several. */
-    private void enter() {
+    void enter() {
         CudaErrors.driver("make the context current", () -> JCudaDriver.cuCtxSetCurrent(context));
     }
 
@@ -107,6 +113,7 @@ final class CudaBackend implements Backend {
 
     @Override
     public long allocate(long bytes) {
+        graphs.requireNotRecording("ask for memory");
         enter();
         long size = Math.max(1, bytes);
         CUdeviceptr pointer = new CUdeviceptr();
@@ -186,19 +193,37 @@ final class CudaBackend implements Backend {
     // The driver has read pageable memory, such as a Java array's, by the time it returns.
     @Override
     public void copyIn(float[] source, int offset, long address, int count) {
-        Pointer from = Pointer.to(source).withByteOffset((long) offset * Float.BYTES);
-        copyIn(from, address, (long) count * Float.BYTES);
+        long bytes = (long) count * Float.BYTES;
+        if (graphs.isRecording()) {
+            ByteBuffer constant = graphs.constant(bytes);
+            constant.asFloatBuffer().put(source, offset, count);
+            copyIn(Pointer.to(constant), address, bytes);
+        } else {
+            copyIn(Pointer.to(source).withByteOffset((long) offset * Float.BYTES), address, bytes);
+        }
     }
 
     @Override
     public void copyIn(byte[] source, long address) {
-        copyIn(Pointer.to(source), address, source.length);
+        if (graphs.isRecording()) {
+            copyIn(
+                    Pointer.to(graphs.constant(source.length).put(source).flip()),
+                    address,
+                    source.length);
+        } else {
+            copyIn(Pointer.to(source), address, source.length);
+        }
     }
 
     @Override
     public void copyIn(long source, long address, long bytes) {
-        copyIn(Address.pointer(source), address, bytes);
-        synchronise("copy to the device"); // it may be page-locked: then it is being read still
+        if (graphs.isRecording()) {
+            graphs.requirePageLocked(source, bytes);
+            copyIn(Address.pointer(source), address, bytes);
+        } else {
+            copyIn(Address.pointer(source), address, bytes);
+            synchronise("copy to the device"); // page-locked memory is being read still
+        }
     }
 
     private void copyIn(Pointer source, long address, long bytes) {
@@ -215,35 +240,63 @@ final class CudaBackend implements Backend {
     @Override
     public void copyOut(long address, float[] destination, int offset, int count) {
         Pointer to = Pointer.to(destination).withByteOffset((long) offset * Float.BYTES);
-        copyOut(address, to, (long) count * Float.BYTES);
+        copyToArray(address, to, (long) count * Float.BYTES);
     }
 
     @Override
     public void copyOut(long address, byte[] destination) {
-        copyOut(address, Pointer.to(destination), destination.length);
+        copyToArray(address, Pointer.to(destination), destination.length);
+    }
+
+    // Waits first: JCuda keeps the garbage collector away while it copies to an array.
+    private void copyToArray(long address, Pointer destination, long bytes) {
+        graphs.requireNotRecording("read from the device to the Java heap");
+        synchronise("copy from the device");
+        copyOut(address, destination, bytes);
+        synchronise("copy from the device");
     }
 
     @Override
     public void copyOut(long address, long destination, long bytes) {
-        copyOut(address, Address.pointer(destination), bytes);
+        if (graphs.isRecording()) {
+            graphs.requirePageLocked(destination, bytes);
+            copyOut(address, Address.pointer(destination), bytes);
+        } else {
+            copyOut(address, Address.pointer(destination), bytes);
+            synchronise("copy from the device");
+        }
     }
 
-    // Waits first: JCuda keeps the garbage collector away while it copies to an array.
     private void copyOut(long address, Pointer destination, long bytes) {
-        synchronise("copy from the device");
         if (bytes > 0) {
+            enter();
             CudaErrors.driver(
                     "copy from the device",
                     () ->
                             JCudaDriver.cuMemcpyDtoHAsync(
                                     destination, Address.device(address), bytes, stream));
-            synchronise("copy from the device");
         }
     }
 
     private void synchronise(String what) {
         enter();
         CudaErrors.driver(what, () -> JCudaDriver.cuStreamSynchronize(stream));
+    }
+
+    @Override
+    public Optional<Graphs> graphs() {
+        return Optional.of(graphs);
+    }
+
+    /** Scratch memory is about to move. */
+    void moving() {
+        graphs.requireNotRecording("ask for memory");
+        moves++;
+    }
+
+    /** How often scratch memory has moved. */
+    int moves() {
+        return moves;
     }
 
     @Override
@@ -279,6 +332,7 @@ final class CudaBackend implements Backend {
             dense = null;
         }
         workspace.close();
+        graphs.close();
         release();
     }
 

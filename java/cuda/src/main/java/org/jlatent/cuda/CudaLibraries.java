@@ -1,5 +1,6 @@
 package org.jlatent.cuda;
 
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -61,10 +62,20 @@ final class CudaLibraries {
 
     static CudaLibraries ofThisMachine() {
         return new CudaLibraries(
-                Native::probe,
-                Native::locate,
-                JCudaNatives::load,
-                () -> Native.openKernels(CudaNatives.kernels()));
+                Native::probe, Native::locate, JCudaNatives::load, CudaLibraries::openKernels);
+    }
+
+    /** The first library that the driver takes. */
+    private static long openKernels() {
+        List<String> refusals = new ArrayList<>();
+        for (Path library : CudaNatives.kernels()) {
+            try {
+                return Native.openKernels(library);
+            } catch (JlatentException e) {
+                refusals.add(e.getMessage());
+            }
+        }
+        throw new JlatentException(String.join("; ", refusals));
     }
 
     Optional<String> unavailabilityCause() {

@@ -13,6 +13,7 @@ final class DeviceBuffer implements AutoCloseable {
     /** Address of at least so many bytes; zeros when they are new. */
     long atLeast(long wanted) {
         if (wanted > bytes) {
+            backend.moving();
             close(); // after the work queued before it: the memory is freed in the stream's order
             address = backend.allocate(wanted);
             bytes = wanted;

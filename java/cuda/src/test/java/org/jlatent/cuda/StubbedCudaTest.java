@@ -30,6 +30,12 @@ import org.jlatent.Ops;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tensor;
+import org.jlatent.data.ImageSet;
+import org.jlatent.data.Sprites;
+import org.jlatent.models.Vae;
+import org.jlatent.models.VaeConfig;
+import org.jlatent.nn.Init;
+import org.jlatent.train.Trainer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -163,6 +169,27 @@ final class StubbedCudaTest {
         assertEquals(1, calls("cuMemAlloc").size());
         assertEquals(1, calls("cuMemFree").size());
         assertTrue(calls("cuMemAllocAsync").isEmpty());
+    }
+
+    /** The first step of a batch size is eager, then each of two graphs is recorded once. */
+    @Test
+    void aStepIsOneLaunch() throws IOException {
+        try (Device cuda = Cuda.open();
+                Scope scope = new Scope(cuda)) {
+            VaeConfig config = VaeConfig.defaults().withHidden(4).withLatent(2);
+            ImageSet images = Sprites.splits().train().range(0, 4);
+            Vae vae = new Vae(new Init(scope, 1), images.shape(), config, 1);
+            Trainer.of(vae).data(images).batchSize(2).steps(6).train();
+        }
+        assertEquals(5, calls("cuGraphLaunch").size());
+        assertEquals(2, calls("cuStreamBeginCapture").size());
+        for (String kind : new String[] {"cuGraph", "cuGraphExec"}) {
+            assertEquals(2, calls(kind + "Destroy").size(), kind);
+        }
+        assertEquals(calls("cuMemHostAlloc").size(), calls("cuMemFreeHost").size());
+        assertEquals(calls("cuEventCreate").size(), calls("cuEventDestroy").size());
+        int eager = calls("cublasGemmEx").size() / 3; // one step of its own, two recorded
+        assertTrue(eager > 8, () -> eager + " products a step");
     }
 
     /** Where cuDNN has nothing for NHWC, arrays are transposed there and back. */
