@@ -1,5 +1,6 @@
 package org.jlatent.cuda;
 
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -63,6 +64,16 @@ final class CudaLibraries {
     static CudaLibraries ofThisMachine() {
         return new CudaLibraries(
                 Native::probe, Native::locate, JCudaNatives::load, CudaLibraries::openKernels);
+    }
+
+    /** The file itself: links have shorter names, without the version. */
+    private static String locate(String name) {
+        String found = Native.locate(name);
+        try {
+            return Path.of(found).toRealPath().toString();
+        } catch (IOException e) {
+            return found;
+        }
     }
 
     /** The first library that the driver takes. */
@@ -129,13 +140,19 @@ final class CudaLibraries {
                     line(
                             String.join(" | ", library.names),
                             library.use,
-                            name.map(n -> "found, " + locate.apply(n))
+                            name.map(n -> "found" + version(locate.apply(n)))
                                     .orElse("not found: " + library.remedy)));
         }
         String verdict =
                 !all ? "not tried without the libraries above" : unavailabilityCause().orElse("ok");
         lines.add(line("libjlatent_cuda, JCuda", "kernels", verdict));
         return lines;
+    }
+
+    /** A file's version, which its name ends with, as in libcudnn.so.9.5.1; and where it is. */
+    private static String version(String file) {
+        int start = file.lastIndexOf(".so.");
+        return (start < 0 ? "" : " " + file.substring(start + 4)) + ", " + file;
     }
 
     private static String line(String names, String use, String verdict) {

@@ -53,8 +53,8 @@ final class CudaTest {
                 report.contains("libcuda.so.1")
                         && report.contains("not found: install the NVIDIA driver"),
                 report);
-        assertTrue(report.contains("found, /lib/libcublas.so.13"), report);
-        assertTrue(report.contains("found, /lib/libcudnn.so.9"), report);
+        assertTrue(report.contains("found 13, /lib/libcublas.so.13"), report);
+        assertTrue(report.contains("found 9, /lib/libcudnn.so.9"), report);
         assertTrue(report.contains("not tried without the libraries above"), report);
     }
 
