@@ -20,6 +20,15 @@ public abstract class Model extends Module {
      */
     public abstract Objective objective(Tape tape, Tensor x);
 
+    /**
+     * The same of images that have classes. What asks for none does not look at them.
+     *
+     * @param labels one an image, -1 where it has none
+     */
+    public Objective objective(Tape tape, Tensor x, int[] labels) {
+        return objective(tape, x);
+    }
+
     /** The noise the model draws; the trainer advances it once a step. */
     public abstract Random random();
 

@@ -27,11 +27,13 @@ final class Means {
             scratch.clear();
             int count = Math.min(batchSize, images.size() - first);
             float[] values = new float[count * dims];
+            int[] labels = new int[count];
             for (int i = 0; i < count; i++) {
                 images.read(first + i, values, i * dims);
+                labels[i] = images.label(first + i).orElse(-1);
             }
             Tensor x = scratch.of(Shape.of(count, dims), values);
-            result.add(model.objective(Tape.inference(scratch), x), count);
+            result.add(model.objective(Tape.inference(scratch), x, labels), count);
         }
         return result;
     }

@@ -355,7 +355,7 @@ public final class Trainer {
             int[] indices = batch.indices();
             model.check(batch.values());
             Tensor x = scratch.of(Shape.of(indices.length, data.dimensions()), batch.values());
-            Objective objective = model.objective(tape, x);
+            Objective objective = model.objective(tape, x, batch.labels());
             NonFinite.checkLoss(objective.loss(), step + 1, model, tape, x);
             tape.backward(objective.loss());
             adam.setLearningRate((float) (optimizer.learningRate() * schedule.factor(step, total)));
