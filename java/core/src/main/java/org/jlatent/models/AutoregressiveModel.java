@@ -97,10 +97,11 @@ public abstract class AutoregressiveModel extends ImageModel {
         if (codes == null) {
             return images;
         }
+        long last = codes.parameters().get("weight").shape().get(0) - 1;
         float[] values = images.toFloatArray();
         int[] numbers = new int[values.length];
         for (int i = 0; i < values.length; i++) {
-            numbers[i] = Math.round(values[i]);
+            numbers[i] = Math.round(values[i] * last);
         }
         Tensor vectors = codes.forward(tape, tape.scope().ofInts(images.shape(), numbers));
         Shape s = vectors.shape(); // [batch, height, width, channels, dims]
@@ -253,6 +254,9 @@ public abstract class AutoregressiveModel extends ImageModel {
                             + " whether they are given");
         }
         float[] x = images.clone();
+        for (int i = 0; i < x.length; i++) {
+            x[i] = given[i] ? x[i] : 0; // a mask within a pixel takes anything but NaN
+        }
         int count = x.length / values;
         try (Scope scope = new Scope(device())) {
             for (int value = 0; value < values; value++) {

@@ -17,7 +17,8 @@ import org.jlatent.nn.Likelihoods;
  * @param classes that images are conditioned on; 0: none
  * @param conditionChannels of the map that images are conditioned on; 0: none
  * @param codes how many values there are where these are numbers of something, such as a codebook's
- *     vectors: the network then sees a vector for each, which it learns; 0: it sees the values
+ *     vectors: the network then sees a vector for each, which it learns; value k / (codes - 1)
+ *     stands for code k; 0: it sees the values
  */
 public record GatedPixelCnnConfig(
         int layers,
