@@ -44,6 +44,10 @@ public abstract class AutoregressiveModel extends ImageModel {
             PixelNetwork network,
             long seed) {
         super(image, likelihood, new Random(init.scope(), seed));
+        Networks.require(
+                likelihood.parametersPerValue() == 1,
+                "a value's likelihood must have one parameter",
+                likelihood.name() + " with " + likelihood.parametersPerValue());
         this.codes = codes == null ? null : child("codes", codes);
         this.network = child("network", network);
     }

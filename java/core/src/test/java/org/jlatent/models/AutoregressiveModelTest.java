@@ -448,6 +448,19 @@ final class AutoregressiveModelTest {
     }
 
     @Test
+    void gradientsOfResidualBlocks() {
+        ImageShape shape = new ImageShape(3, 4, 3);
+        PixelCnnConfig config =
+                PixelCnnConfig.defaults()
+                        .withBlocks(2)
+                        .withFeatures(3)
+                        .withHead(3)
+                        .withKernels(3, 3);
+        gradientsAreDifferences(
+                new PixelCnn(new Init(scope, 4), shape, config, 1), Condition.none());
+    }
+
+    @Test
     void everyParameterOfPixelCnnLearns() {
         AutoregressiveModel model = plain(new ImageShape(5, 4, 3), 3, 3, 2);
         Tape tape = new Tape(scope);
