@@ -76,8 +76,7 @@ final class AutoregressiveTrainingTest {
     }
 
     private PixelCnn plain() {
-        PixelCnnConfig config =
-                PixelCnnConfig.defaults().withBlocks(2).withFeatures(8).withHead(8);
+        PixelCnnConfig config = PixelCnnConfig.defaults().withBlocks(2).withFeatures(8).withHead(8);
         return new PixelCnn(new Init(scope, 1), SHAPE, config, 1);
     }
 
