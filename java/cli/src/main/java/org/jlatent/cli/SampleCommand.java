@@ -10,7 +10,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
 /** {@code jlatent sample}. */
-@Command(name = "sample", description = "Draws images from a trained model's prior into one PNG.")
+@Command(name = "sample", description = "Draws images from a trained model into one PNG.")
 final class SampleCommand extends RunCommand {
     private static final int MANY = 64;
     static final int FEW = 16; // a forward pass a value takes its time
@@ -42,26 +42,22 @@ final class SampleCommand extends RunCommand {
 
     @Override
     Results use(RunFolder run, ImageModel model) {
-        Path file = out == null ? run.path().resolve("samples.png") : out;
-        int images = count == null ? model instanceof AutoregressiveModel ? FEW : MANY : count;
+        AutoregressiveModel autoregressive = model instanceof AutoregressiveModel a ? a : null;
+        int images = count != null ? count : autoregressive == null ? MANY : FEW;
         require("--count", images, 1, 10_000);
-        Results results = new Results().put("count", images).put("file", file.toString());
-        if (model instanceof AutoregressiveModel autoregressive) {
-            if (label != null) {
-                if (autoregressive.classes() == 0) {
-                    throw new JlatentException(
-                            "this "
-                                    + run.config().model()
-                                    + " knows no classes: leave out --label");
-                }
-                require("--label", label, 0, autoregressive.classes() - 1);
-            }
-            Pictures.samples(autoregressive, images, label, seed, file);
-            return results;
+        int classes = autoregressive == null ? 0 : autoregressive.classes();
+        if (label != null && classes == 0) {
+            throw new JlatentException(
+                    "this " + run.config().model() + " knows no classes: leave out --label");
         }
         if (label != null) {
-            throw new JlatentException(
-                    "a " + run.config().model() + " knows no classes: leave out --label");
+            require("--label", label, 0, classes - 1);
+        }
+        Path file = out == null ? run.path().resolve("samples.png") : out;
+        Results results = new Results().put("count", images).put("file", file.toString());
+        if (autoregressive != null) {
+            Pictures.samples(autoregressive, images, label, seed, file);
+            return results;
         }
         if (model instanceof VqVae) {
             throw new JlatentException(
