@@ -9,6 +9,7 @@
 #include "gaussian/gaussian.h"
 #include "l2_normalize/l2_normalize.h"
 #include "likelihood/likelihood.h"
+#include "likelihood/likelihood_levels.h"
 #include "lookup_free_quantize/lookup_free_quantize.h"
 #include "masked_conv/masked_conv.h"
 #include "norm/norm.h"
@@ -81,6 +82,10 @@ const jl_kernels* table() {
         JL_ENTRY(masked_conv_backward_gate),
         JL_ENTRY(masked_conv_backward_data),
         JL_ENTRY(masked_conv_backward_weight),
+        &likelihood_levels_workspace,
+        JL_ENTRY(likelihood_levels),
+        JL_ENTRY(likelihood_draw),
+        JL_ENTRY(levels_of_values),
     };
     return &kernels;
 }

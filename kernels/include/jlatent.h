@@ -63,7 +63,13 @@ typedef struct {
 } jl_gaussian;
 
 /* ---- likelihood ---- */
-typedef enum { JL_BERNOULLI = 0, JL_GAUSSIAN = 1, JL_LAPLACE = 2 } jl_distribution;
+typedef enum {
+    JL_BERNOULLI = 0,
+    JL_GAUSSIAN = 1,
+    JL_LAPLACE = 2,
+    JL_CATEGORICAL = 3, /* this and the next: of levels, in jl_likelihood_levels */
+    JL_LOGISTIC_MIXTURE = 4
+} jl_distribution;
 
 typedef struct {
     int64_t rows;          /* rows of parameters */
@@ -74,6 +80,16 @@ typedef struct {
     float log_scale;       /* Gaussian: log variance; Laplace: log b; Bernoulli: ignored */
     float reserved;
 } jl_likelihood;
+
+typedef struct {
+    int64_t rows;         /* rows of parameters */
+    int64_t pixels;       /* a row */
+    int64_t samples;      /* rows of parameters that share one row of x; divides rows */
+    int32_t channels;     /* values a pixel */
+    int32_t levels;       /* a value is one of 0 .. levels - 1; at least 2 */
+    int32_t components;   /* of a logistic mixture; else ignored */
+    int32_t distribution; /* JL_CATEGORICAL or JL_LOGISTIC_MIXTURE; for draws also JL_BERNOULLI */
+} jl_likelihood_levels;
 
 /* ---- adam ---- */
 typedef struct {
@@ -341,6 +357,18 @@ typedef struct {
     jl_status (*masked_conv_backward_weight)(const jl_masked_conv* shape, const float* x, const float* d_a,
                                              float* d_weight, float* d_bias, jl_workspace workspace,
                                              jl_stream stream);
+
+    /* likelihood_levels.h */
+    size_t (*likelihood_levels_workspace)(const jl_likelihood_levels* shape);
+    jl_status (*likelihood_levels)(const jl_likelihood_levels* shape, const float* parameters,
+                                   const int32_t* x, const float* row_weight, const float* weight,
+                                   float* nll_rows, float* nll_total, float* d_parameters,
+                                   jl_workspace workspace, jl_stream stream);
+    jl_status (*likelihood_draw)(const jl_likelihood_levels* shape, const float* parameters,
+                                 const jl_random* random, uint32_t site, float temperature, int32_t top_k,
+                                 int32_t* x, jl_stream stream);
+    jl_status (*levels_of_values)(const float* values, int64_t count, int32_t levels, int32_t* x,
+                                  jl_stream stream);
 } jl_kernels;
 
 /* The table, or null when this machine can't run it (why: jl_open_error()). Never unloads, never fails twice
