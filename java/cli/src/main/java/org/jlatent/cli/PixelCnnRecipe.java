@@ -1,8 +1,10 @@
 package org.jlatent.cli;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.jlatent.JlatentException;
+import org.jlatent.data.Binarize;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.ImageShape;
 import org.jlatent.models.AutoregressiveEvaluation;
@@ -13,6 +15,8 @@ import org.jlatent.models.ImageModel;
 import org.jlatent.models.PixelCnn;
 import org.jlatent.models.PixelCnnConfig;
 import org.jlatent.nn.Init;
+import org.jlatent.nn.Likelihood;
+import org.jlatent.nn.Likelihoods;
 
 /**
  * {@code pixel-cnn} and {@code gated-pixel-cnn}; {@code pixel-cnn-binarized-mnist} is the former
@@ -37,6 +41,14 @@ final class PixelCnnRecipe implements Recipe {
     private static final Settings.Key<Integer> CLASSES =
             Settings.integer("classes", 0, 0, "of the images that it is conditioned on; 0: none");
 
+    private static final Settings.Key<String> LIKELIHOOD =
+            Settings.choice(
+                    "likelihood",
+                    "bernoulli",
+                    List.of("bernoulli", "categorical", "logistic-mixture"),
+                    "of zeros and ones, or, with data.binarize=none, of 8-bit values");
+
+    private static final int LEVELS = 256; // of 8-bit values
     private static final int EVALUATED = 128; // images at once
 
     private final String name;
@@ -51,17 +63,16 @@ final class PixelCnnRecipe implements Recipe {
         this.initial = initial;
     }
 
-    /** A value given others has a probability only where it is one of a few: zeros and ones. */
+    /** A value given others has a probability only if it is one of a few. */
     private static final Map<String, String> BITS =
             Map.of("data.binarize", "dynamic", "batch", "64");
 
     static Recipe plain() {
-        return new PixelCnnRecipe("pixel-cnn", "a PixelCNN, of zeros and ones", "sprites", BITS);
+        return new PixelCnnRecipe("pixel-cnn", "a PixelCNN", "sprites", BITS);
     }
 
     static Recipe gated() {
-        return new PixelCnnRecipe(
-                "gated-pixel-cnn", "a Gated PixelCNN, of zeros and ones", "sprites", BITS);
+        return new PixelCnnRecipe("gated-pixel-cnn", "a Gated PixelCNN", "sprites", BITS);
     }
 
     /**
@@ -103,9 +114,14 @@ final class PixelCnnRecipe implements Recipe {
 
     @Override
     public List<Settings.Key<?>> modelKeys() {
-        return isGated()
-                ? List.of(LAYERS, FEATURES, KERNEL_FIRST, KERNEL, HEAD, CLASSES)
-                : List.of(BLOCKS, HIDDEN, KERNEL_FIRST, KERNEL, HEAD);
+        List<Settings.Key<?>> keys = new ArrayList<>();
+        keys.addAll(isGated() ? List.of(LAYERS, FEATURES) : List.of(BLOCKS, HIDDEN));
+        keys.addAll(List.of(KERNEL_FIRST, KERNEL, HEAD));
+        keys.addAll(List.of(LIKELIHOOD, VaeRecipe.COMPONENTS));
+        if (isGated()) {
+            keys.add(CLASSES);
+        }
+        return keys;
     }
 
     @Override
@@ -129,6 +145,7 @@ final class PixelCnnRecipe implements Recipe {
                             .withFeatures(settings.get(FEATURES))
                             .withKernels(first, others)
                             .withHead(settings.get(HEAD))
+                            .withLikelihood(likelihood(image, settings))
                             .withClasses(settings.get(CLASSES));
             return new GatedPixelCnn(init, image, config, seed);
         }
@@ -137,8 +154,24 @@ final class PixelCnnRecipe implements Recipe {
                         .withBlocks(settings.get(BLOCKS))
                         .withFeatures(settings.get(HIDDEN))
                         .withKernels(first, others)
-                        .withHead(settings.get(HEAD));
+                        .withHead(settings.get(HEAD))
+                        .withLikelihood(likelihood(image, settings));
         return new PixelCnn(init, image, config, seed);
+    }
+
+    private static Likelihood likelihood(ImageShape image, Settings settings) {
+        String name = settings.get(LIKELIHOOD);
+        if (name.equals("bernoulli")) {
+            return Likelihoods.bernoulli();
+        }
+        if (DataSettings.options(settings).binarize() != Binarize.NONE) {
+            throw new JlatentException(
+                    "a " + name + " likelihood is of 8-bit values: set data.binarize=none");
+        }
+        return name.equals("categorical")
+                ? Likelihoods.categorical(LEVELS)
+                : Likelihoods.discretizedLogisticMixture(
+                        settings.get(VaeRecipe.COMPONENTS), LEVELS, image.channels());
     }
 
     @Override

@@ -23,6 +23,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Models of pixels given pixels at the command line: training, figures, samples, and refusals. */
 final class PixelCnnCommandsTest {
@@ -119,6 +120,17 @@ final class PixelCnnCommandsTest {
         assertFalse(Files.exists(run.resolve("reconstructions.png")));
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"categorical", "logistic-mixture"})
+    void valuesOf8BitsHaveLikelihoodsToo(String likelihood) throws IOException {
+        String[] colours = {"data.binarize=none", "data.channels=rgb", "features=6", "head=12"};
+        String[] settings = Arrays.copyOf(colours, 5);
+        settings[4] = "likelihood=" + likelihood;
+        works(training("gated-pixel-cnn", settings));
+        double bits = (Double) RunFolder.parse(out.toString()).get("bits_per_dim");
+        assertTrue(bits > 4 && bits < 12, "bits a dimension: " + bits);
+    }
+
     @Test
     void aClassCanBeAskedFor() throws IOException {
         works(training("gated-pixel-cnn", "classes=3", "features=8"));
@@ -153,8 +165,9 @@ final class PixelCnnCommandsTest {
         fails(
                 "features must be a multiple of the image's 3 channels, got 32",
                 training("gated-pixel-cnn", "data.channels=rgb"));
-        fails("takes zeros and ones", training("pixel-cnn", "data.binarize=none"));
+        fails("binarize them, or choose a likelihood", training("pixel-cnn", "data.binarize=none"));
         fails("image 2 is of class 2", training("gated-pixel-cnn", "classes=2"));
+        fails("set data.binarize=none", training("pixel-cnn", "likelihood=categorical"));
         fails("unknown setting 'classes'", training("pixel-cnn", "classes=2"));
 
         works(training("pixel-cnn"));

@@ -2,8 +2,8 @@ package org.jlatent.models;
 
 import java.util.Map;
 import java.util.OptionalInt;
-import java.util.SplittableRandom;
 import org.jlatent.JlatentException;
+import org.jlatent.LikelihoodLevelsOps;
 import org.jlatent.Random;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
@@ -25,15 +25,17 @@ import org.jlatent.nn.Likelihood;
  * <p>Loss: -log p(x) in nats an image, a mean over the batch.
  */
 public abstract class AutoregressiveModel extends ImageModel {
+    private static final int SITE = 1; // of the draws
+
     private final PixelNetwork network;
     private final Embedding codes;
+    private final LikelihoodLevelsOps.Options draws;
 
     /**
      * @param init owns the parameters
      * @param image what it is to model
      * @param likelihood of a value given those before it
-     * @param codes vectors that stand for values where these are numbers of something; null: the
-     *     network sees the values themselves
+     * @param codes a vector for each level, which the network sees in its place; or null
      * @param seed of {@link #random}
      */
     AutoregressiveModel(
@@ -44,10 +46,7 @@ public abstract class AutoregressiveModel extends ImageModel {
             PixelNetwork network,
             long seed) {
         super(image, likelihood, new Random(init.scope(), seed));
-        Networks.require(
-                likelihood.parametersPerValue() == 1,
-                "a value's likelihood must have one parameter",
-                likelihood.name() + " with " + likelihood.parametersPerValue());
+        this.draws = draws(likelihood);
         this.codes = codes == null ? null : child("codes", codes);
         this.network = child("network", network);
     }
@@ -67,12 +66,36 @@ public abstract class AutoregressiveModel extends ImageModel {
         return network;
     }
 
-    /** Of a network's features: each group of channels, red before green, has as many. */
-    static void requireGroups(int groups, String name, int features) {
-        Networks.require(
-                features % groups == 0,
-                name + " must be a multiple of the image's " + groups + " channels",
-                features);
+    private static LikelihoodLevelsOps.Options draws(Likelihood likelihood) {
+        return likelihood
+                .draws()
+                .orElseThrow(
+                        () ->
+                                new IllegalArgumentException(
+                                        "a value given others needs a likelihood of levels:"
+                                                + " bernoulli, categorical or logistic-mixture,"
+                                                + " got "
+                                                + likelihood.name()));
+    }
+
+    /** Values that a likelihood has levels for. */
+    static int levels(Likelihood likelihood) {
+        return draws(likelihood).levels();
+    }
+
+    /**
+     * Groups of channels that are drawn one after the other: all of them, unless the likelihood
+     * draws a whole pixel.
+     *
+     * @param features of a network: each group has as many
+     */
+    static int groups(ImageShape image, Likelihood likelihood, int features, int head) {
+        likelihood.parametersPerPixel(image.channels()); // complains where it does not fit
+        int groups = image.channels() / draws(likelihood).channels();
+        String of = " must be a multiple of the image's " + groups + " channels";
+        Networks.require(features % groups == 0, "features" + of, features);
+        Networks.require(head % groups == 0, "head" + of, head);
+        return groups;
     }
 
     // ---- likelihood ----
@@ -82,7 +105,8 @@ public abstract class AutoregressiveModel extends ImageModel {
      * it alone.
      *
      * @param x {@code [batch, values]}
-     * @return {@code [batch, values parametersPerValue]}, those of a value side by side
+     * @return {@code [batch, parametersPerPixel pixels]}, those of a value, or of a pixel that the
+     *     likelihood draws as a whole, side by side
      * @throws ShapeException unless images and condition have the shapes that the model takes
      * @throws IllegalArgumentException if there is no class for each image, of those there are
      */
@@ -101,13 +125,8 @@ public abstract class AutoregressiveModel extends ImageModel {
         if (codes == null) {
             return images;
         }
-        long last = codes.parameters().get("weight").shape().get(0) - 1;
-        float[] values = images.toFloatArray();
-        int[] numbers = new int[values.length];
-        for (int i = 0; i < values.length; i++) {
-            numbers[i] = Math.round(values[i] * last);
-        }
-        Tensor vectors = codes.forward(tape, tape.scope().ofInts(images.shape(), numbers));
+        Tensor levels = LikelihoodLevelsOps.ofValues(tape.scope(), images, draws.levels());
+        Tensor vectors = codes.forward(tape, levels);
         Shape s = vectors.shape(); // [batch, height, width, channels, dims]
         return Functions.reshape(tape, vectors, pixels(s.get(0), s.get(3) * s.get(4)));
     }
@@ -205,17 +224,19 @@ public abstract class AutoregressiveModel extends ImageModel {
         }
     }
 
-    /** {@inheritDoc} Of a Bernoulli likelihood: other values than 0 and 1. */
+    /** {@inheritDoc} For a Bernoulli likelihood that is other values than 0 and 1. */
     @Override
     public final void check(float[] images) {
         super.check(images);
+        boolean bits = likelihood().levels() == 0;
         for (float value : images) {
-            if (likelihood().name().equals("bernoulli") && value != 0 && value != 1) {
+            if (bits && value != 0 && value != 1) {
                 throw new JlatentException(
-                        "a model of pixels given others takes zeros and ones with a bernoulli"
+                        "a value given others is 0 or 1 with a "
+                                + likelihood().name()
                                 + " likelihood, the images hold "
                                 + value
-                                + "; binarize them");
+                                + "; binarize them, or choose a likelihood of more levels");
             }
         }
     }
@@ -243,7 +264,8 @@ public abstract class AutoregressiveModel extends ImageModel {
      * @return images with the values that were not given drawn
      * @throws ShapeException as {@link #logits}
      * @throws IllegalArgumentException as {@link #logits}; or unless the arrays are of the same
-     *     length, a whole number of images
+     *     length, a whole number of images, and a likelihood that draws whole pixels is given none
+     *     in part
      */
     public final float[] complete(float[] images, boolean[] given, Condition condition, long seed) {
         int values = image().values();
@@ -261,22 +283,25 @@ public abstract class AutoregressiveModel extends ImageModel {
         for (int i = 0; i < x.length; i++) {
             x[i] = given[i] ? x[i] : 0; // a mask within a pixel takes anything but NaN
         }
-        int count = x.length / values;
-        try (Scope scope = new Scope(device())) {
-            for (int value = 0; value < values; value++) {
-                boolean known = true;
-                for (int image = 0; image < count; image++) {
-                    known &= given[image * values + value];
-                }
-                if (known) {
+        int together = draws.channels();
+        for (int i = 0; i < x.length; i++) {
+            Networks.require(
+                    given[i] == given[i - i % together],
+                    "a " + likelihood().name() + " draws whole pixels, or nothing of them",
+                    "a part of the channels at value " + i % values);
+        }
+        try (Scope owned = new Scope(device());
+                Scope scope = new Scope(device())) {
+            Random draw = new Random(owned, seed);
+            for (int first = 0; first < values; first += together) {
+                if (isGiven(given, values, first)) {
                     continue;
                 }
                 scope.clear();
-                Tensor seen = scope.of(Shape.of(count, values), x);
-                float[] logits = logits(Tape.inference(scope), seen, condition).toFloatArray();
-                for (int i = value; i < x.length; i += values) {
-                    if (!given[i]) {
-                        x[i] = draw(logits[i], seed, i);
+                int[] drawn = draw(scope, x, condition, draw);
+                for (int i = first; i < x.length; i += values) {
+                    for (int j = i; j < i + together && !given[i]; j++) {
+                        x[j] = (float) drawn[j] / (draws.levels() - 1);
                     }
                 }
             }
@@ -284,9 +309,21 @@ public abstract class AutoregressiveModel extends ImageModel {
         return x;
     }
 
-    /** A value by the inverse of its distribution function, at a number in [0, 1) of its own. */
-    private static float draw(float logit, long seed, int element) {
-        double uniform = new SplittableRandom(seed + element * 0x9E3779B97F4A7C15L).nextDouble();
-        return uniform < 1 / (1 + Math.exp(logit)) ? 0 : 1;
+    /** Whether a value is given in all images. */
+    private static boolean isGiven(boolean[] given, int values, int value) {
+        for (int i = value; i < given.length; i += values) {
+            if (!given[i]) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** Draws every level, each given what is now before it. */
+    private int[] draw(Scope scope, float[] x, Condition condition, Random random) {
+        Shape images = Shape.of(x.length / image().values(), image().values());
+        Tensor logits = logits(Tape.inference(scope), scope.of(images, x), condition);
+        return LikelihoodLevelsOps.draw(scope, draws, logits, images, random, SITE, 1, 0)
+                .toIntArray();
     }
 }

@@ -22,10 +22,11 @@ import org.jlatent.nn.Init;
  * conv1x1(g)}, {@code sum = sum + conv1x1(g)}; then {@code conv1x1(relu(conv1x1(relu(sum))))}. The
  * link from v leaves it after its gate; in the paper's figure 2 before.
  *
- * <p>The channels of an image are groups that see each other in their order; features and head are
- * multiples of them. Parameters: {@code network.layer0.vertical.*}, {@code link}, {@code
- * horizontal}, {@code skip}, {@code residual}, for conditions {@code vertical.label}, {@code
- * vertical.map} and so on; {@code network.head.*}, {@code network.out.*}; {@code codes.*}.
+ * <p>The channels of an image are groups that see each other in their order, but for a likelihood
+ * that draws whole pixels; features and head are multiples of them. Parameters: {@code
+ * network.layer0.vertical.*}, {@code link}, {@code horizontal}, {@code skip}, {@code residual}, for
+ * conditions {@code vertical.label}, {@code vertical.map} and so on; {@code network.head.*}, {@code
+ * network.out.*}; {@code codes.*}.
  */
 public final class GatedPixelCnn extends AutoregressiveModel {
     private final GatedPixelCnnConfig config;
@@ -36,7 +37,8 @@ public final class GatedPixelCnn extends AutoregressiveModel {
      * @param init owns the parameters
      * @param image what it is to model
      * @param seed of {@link #random}
-     * @throws IllegalArgumentException unless the image's channels divide features and head
+     * @throws IllegalArgumentException unless the likelihood is one of levels, and the image's
+     *     channels divide features and head
      */
     public GatedPixelCnn(Init init, ImageShape image, GatedPixelCnnConfig config, long seed) {
         super(
@@ -55,15 +57,15 @@ public final class GatedPixelCnn extends AutoregressiveModel {
     }
 
     private static Embedding codes(Init init, GatedPixelCnnConfig config) {
-        return config.codes() == 0 ? null : new Embedding(init, config.codes(), config.features());
+        return config.codes()
+                ? new Embedding(init, levels(config.likelihood()), config.features())
+                : null;
     }
 
     private static PixelNetwork network(Init init, ImageShape image, GatedPixelCnnConfig config) {
-        int groups = image.channels();
         int features = config.features();
-        requireGroups(groups, "features", features);
-        requireGroups(groups, "head", config.head());
-        int input = config.codes() == 0 ? groups : groups * features;
+        int groups = groups(image, config.likelihood(), features, config.head());
+        int input = config.codes() ? image.channels() * features : image.channels();
         PixelNetwork net =
                 new PixelNetwork(init, input, config.conditionChannels(), config.classes());
         Options linear = Options.of(Taps.RASTER_B, 1);
@@ -103,7 +105,12 @@ public final class GatedPixelCnn extends AutoregressiveModel {
         }
         int head =
                 net.convolve("head", grouped.withEpilogue(Epilogue.RELU), config.head(), sum, NONE);
-        net.convolve("out", grouped, groups * config.likelihood().parametersPerValue(), head, NONE);
+        net.convolve(
+                "out",
+                grouped,
+                config.likelihood().parametersPerPixel(image.channels()),
+                head,
+                NONE);
         return net;
     }
 }

@@ -16,9 +16,8 @@ import org.jlatent.nn.Likelihoods;
  * @param likelihood of a value given those before it
  * @param classes that images are conditioned on; 0: none
  * @param conditionChannels of the map that images are conditioned on; 0: none
- * @param codes how many values there are where these are numbers of something, such as a codebook's
- *     vectors: the network then sees a vector for each, which it learns; value k / (codes - 1)
- *     stands for code k; 0: it sees the values
+ * @param codes whether levels are the numbers of something, such as a codebook's vectors, and not
+ *     grey or colour: the network then sees a vector for each, which it learns
  */
 public record GatedPixelCnnConfig(
         int layers,
@@ -29,7 +28,7 @@ public record GatedPixelCnnConfig(
         Likelihood likelihood,
         int classes,
         int conditionChannels,
-        int codes) {
+        boolean codes) {
     public GatedPixelCnnConfig {
         Networks.require(layers >= 1, "layers must be at least 1", layers);
         Networks.require(features >= 1, "features must be at least 1", features);
@@ -39,12 +38,11 @@ public record GatedPixelCnnConfig(
         Networks.require(classes >= 0, "classes must be at least 0", classes);
         Networks.require(
                 conditionChannels >= 0, "conditionChannels must be at least 0", conditionChannels);
-        Networks.require(codes >= 0, "codes must be at least 0", codes);
     }
 
     /** 5 layers of 32 features, 3x3 after 7x7, a head of 32; Bernoulli values, unconditional. */
     public static GatedPixelCnnConfig defaults() {
-        return new GatedPixelCnnConfig(5, 32, 3, 7, 32, Likelihoods.bernoulli(), 0, 0, 0);
+        return new GatedPixelCnnConfig(5, 32, 3, 7, 32, Likelihoods.bernoulli(), 0, 0, false);
     }
 
     /** Of both stacks. */
@@ -137,8 +135,8 @@ public record GatedPixelCnnConfig(
                 layers, features, kernel, firstKernel, head, likelihood, classes, channels, codes);
     }
 
-    /** How many values there are where these are numbers of something; 0: they are not. */
-    public GatedPixelCnnConfig withCodes(int count) {
+    /** Whether levels are the numbers of something. */
+    public GatedPixelCnnConfig withCodes(boolean on) {
         return new GatedPixelCnnConfig(
                 layers,
                 features,
@@ -148,6 +146,6 @@ public record GatedPixelCnnConfig(
                 likelihood,
                 classes,
                 conditionChannels,
-                count);
+                on);
     }
 }

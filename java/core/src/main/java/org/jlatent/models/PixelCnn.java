@@ -15,9 +15,10 @@ import org.jlatent.nn.Init;
  * conv1x1(relu(conv(relu(conv1x1(relu(x))))))} that do, and twice {@code conv1x1(relu(x))}. Some
  * pixels to the right above are in its blind spot; {@link GatedPixelCnn} has none.
  *
- * <p>The channels of an image are groups that see each other in their order; features and head are
- * multiples of them. Parameters: {@code network.first.*}, {@code network.block0.narrow.*}, {@code
- * masked}, {@code wide}, {@code network.head.*}, {@code network.out.*}.
+ * <p>The channels of an image are groups that see each other in their order, but for a likelihood
+ * that draws whole pixels; features and head are multiples of them. Parameters: {@code
+ * network.first.*}, {@code network.block0.narrow.*}, {@code masked}, {@code wide}, {@code
+ * network.head.*}, {@code network.out.*}.
  */
 public final class PixelCnn extends AutoregressiveModel {
     private final PixelCnnConfig config;
@@ -28,7 +29,8 @@ public final class PixelCnn extends AutoregressiveModel {
      * @param init owns the parameters
      * @param image what it is to model
      * @param seed of {@link #random}
-     * @throws IllegalArgumentException unless the image's channels divide features and head
+     * @throws IllegalArgumentException unless the likelihood is one of levels, and the image's
+     *     channels divide features and head
      */
     public PixelCnn(Init init, ImageShape image, PixelCnnConfig config, long seed) {
         super(init, image, config.likelihood(), null, network(init, image, config), seed);
@@ -41,11 +43,9 @@ public final class PixelCnn extends AutoregressiveModel {
     }
 
     private static PixelNetwork network(Init init, ImageShape image, PixelCnnConfig config) {
-        int groups = image.channels();
         int features = config.features();
-        requireGroups(groups, "features", features);
-        requireGroups(groups, "head", config.head());
-        PixelNetwork net = new PixelNetwork(init, groups, 0, 0);
+        int groups = groups(image, config.likelihood(), features, config.head());
+        PixelNetwork net = new PixelNetwork(init, image.channels(), 0, 0);
         Options first = Options.of(Taps.RASTER_A, config.firstKernel()).withGroups(groups);
         Options masked =
                 Options.of(Taps.RASTER_B, config.kernel())
@@ -61,7 +61,12 @@ public final class PixelCnn extends AutoregressiveModel {
             x = net.convolve(block + "wide", linear, 2 * features, seen, x);
         }
         int head = net.convolve("head", rectified, config.head(), net.rectify(x), NONE);
-        net.convolve("out", linear, groups * config.likelihood().parametersPerValue(), head, NONE);
+        net.convolve(
+                "out",
+                linear,
+                config.likelihood().parametersPerPixel(image.channels()),
+                head,
+                NONE);
         return net;
     }
 }

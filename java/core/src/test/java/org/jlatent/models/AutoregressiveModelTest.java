@@ -4,6 +4,7 @@ import static org.jlatent.models.PixelNetwork.INPUT;
 import static org.jlatent.models.PixelNetwork.NONE;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -22,6 +23,7 @@ import org.jlatent.Tensor;
 import org.jlatent.data.ImageShape;
 import org.jlatent.nn.Functions;
 import org.jlatent.nn.Init;
+import org.jlatent.nn.Likelihood;
 import org.jlatent.nn.Likelihoods;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -153,7 +155,7 @@ final class AutoregressiveModelTest {
     /** Codes cannot be NaN: any other ones serve. */
     @Test
     void embeddedCodesSeeNothingLater() {
-        GatedPixelCnn model = gated(new ImageShape(3, 3, 3), small().withCodes(2));
+        GatedPixelCnn model = gated(new ImageShape(3, 3, 3), small().withCodes(true));
         int values = model.image().values();
         float[] x = bits(IMAGES, model.image()).toFloatArray();
         float[] expected = logits(model, x, Condition.none());
@@ -246,7 +248,7 @@ final class AutoregressiveModelTest {
 
     /** Of the logits of all images. */
     private double deviation(AutoregressiveModel model, Condition condition) {
-        Tensor x = all(model.image());
+        Tensor x = all(model);
         float[] logits = model.logits(Tape.inference(scope), x, condition).toFloatArray();
         double mean = 0;
         double square = 0;
@@ -257,14 +259,16 @@ final class AutoregressiveModelTest {
         return Math.sqrt(square - mean * mean);
     }
 
-    /** All images of zeros and ones, {@code [2^values, values]}. */
-    private Tensor all(ImageShape shape) {
-        int values = shape.values();
-        int count = 1 << values;
+    /** All images there are, {@code [levels^values, values]}. */
+    private Tensor all(AutoregressiveModel model) {
+        int values = model.image().values();
+        int levels = AutoregressiveModel.levels(model.likelihood());
+        int count = (int) Math.pow(levels, values);
         float[] x = new float[count * values];
-        for (int i = 0; i < x.length; i++) {
-            int image = i / values;
-            x[i] = (image >> (i % values)) & 1;
+        for (int image = 0; image < count; image++) {
+            for (int i = 0, rest = image; i < values; i++, rest /= levels) {
+                x[image * values + i] = (float) (rest % levels) / (levels - 1);
+            }
         }
         return scope.of(Shape.of(count, values), x);
     }
@@ -281,7 +285,7 @@ final class AutoregressiveModelTest {
     /** The sum over all images, of a model that knows what it wants. */
     private double total(AutoregressiveModel model, Condition condition) {
         sharpen(model, condition);
-        return Arrays.stream(probabilities(model, all(model.image()), condition)).sum();
+        return Arrays.stream(probabilities(model, all(model), condition)).sum();
     }
 
     private Condition condition(ImageShape shape, int channels) {
@@ -304,7 +308,34 @@ final class AutoregressiveModelTest {
             assertEquals(1, total(gated(shape, small()), Condition.none()), 1e-5);
             GatedPixelCnnConfig conditional = small().withClasses(3).withConditionChannels(2);
             assertEquals(1, total(gated(shape, conditional), condition(shape, 2)), 1e-5);
-            assertEquals(1, total(gated(shape, small().withCodes(2)), Condition.none()), 1e-5);
+            assertEquals(1, total(gated(shape, small().withCodes(true)), Condition.none()), 1e-5);
+        }
+    }
+
+    @Test
+    void probabilitiesOfLevelsSumToOne() {
+        Likelihood four = Likelihoods.categorical(4);
+        Likelihood three = Likelihoods.categorical(3);
+        List<GatedPixelCnnConfig> configs =
+                List.of(
+                        small().withLikelihood(four),
+                        small().withLikelihood(four).withCodes(true),
+                        small().withLikelihood(Likelihoods.discretizedLogisticMixture(2, 4, 1)));
+        for (GatedPixelCnnConfig config : configs) {
+            assertEquals(1, total(gated(BITS, config), Condition.none()), 1e-5);
+        }
+        assertEquals(
+                1, total(gated(COLOURS, small().withLikelihood(three)), Condition.none()), 1e-5);
+        // 8 features are no multiple of 3: a mixture's channels are no groups of the network.
+        Likelihood mixture = Likelihoods.discretizedLogisticMixture(3, 3, 3);
+        GatedPixelCnnConfig coupled = small().withFeatures(8).withLikelihood(mixture);
+        assertEquals(1, total(gated(COLOURS, coupled), Condition.none()), 1e-5);
+        PixelCnnConfig plain = PixelCnnConfig.defaults().withBlocks(1).withHead(9).withFeatures(6);
+        for (Likelihood likelihood : List.of(three, mixture)) {
+            Init init = new Init(scope, 4);
+            PixelCnnConfig config = plain.withLikelihood(likelihood);
+            PixelCnn model = new PixelCnn(init, COLOURS, config, 1);
+            assertEquals(1, total(model, Condition.none()), 1e-5);
         }
     }
 
@@ -336,34 +367,47 @@ final class AutoregressiveModelTest {
 
     @Test
     void imagesAreDrawnAsOftenAsTheyAreProbable() {
-        AutoregressiveModel model = gated(BITS, small());
-        sharpen(model, Condition.none());
-        double[] p = probabilities(model, all(BITS), Condition.none());
-        int count = 20_000;
-        float[] drawn = model.sample(count, Condition.none(), 7);
-        assertEquals(1, chiSquare(drawn, count, p) / 15, 0.95); // expected 1, deviation 0.37
-        assertArrayEquals(drawn, model.sample(count, Condition.none(), 7));
-        float[] first = model.sample(3, Condition.none(), 7);
-        assertArrayEquals(Arrays.copyOf(drawn, first.length), first);
-        float[] other = model.sample(count, Condition.none(), 8);
-        assertTrue(!Arrays.equals(drawn, other), "another seed draws the same");
+        ImageShape pixel = new ImageShape(1, 1, 3);
+        GatedPixelCnnConfig config = small();
+        Likelihood mixture = Likelihoods.discretizedLogisticMixture(2, 2, 3);
+        for (AutoregressiveModel model :
+                List.of(
+                        gated(BITS, config),
+                        gated(pixel, config.withLikelihood(Likelihoods.categorical(3))),
+                        gated(COLOURS, config.withLikelihood(mixture)))) {
+            sharpen(model, Condition.none());
+            double[] p = probabilities(model, all(model), Condition.none());
+            int count = 20_000;
+            float[] drawn = model.sample(count, Condition.none(), 7);
+            // Expected 1, with a deviation of 0.37 and less.
+            assertEquals(1, chiSquare(model, drawn, p) / (p.length - 1), 0.95);
+            assertArrayEquals(drawn, model.sample(count, Condition.none(), 7));
+            float[] first = model.sample(3, Condition.none(), 7);
+            assertArrayEquals(Arrays.copyOf(drawn, first.length), first);
+            float[] other = model.sample(count, Condition.none(), 8);
+            assertFalse(Arrays.equals(drawn, other), "another seed draws the same");
+        }
     }
 
-    /** Of images of zeros and ones against their probabilities; those of probability 0 left out. */
-    private static double chiSquare(float[] drawn, int count, double[] p) {
-        int values = drawn.length / count;
+    /** Of all images that there are, in the order of {@link #all}. */
+    private static double chiSquare(AutoregressiveModel model, float[] drawn, double[] p) {
+        int values = model.image().values();
+        int levels = AutoregressiveModel.levels(model.likelihood());
+        int count = drawn.length / values;
         int[] seen = new int[p.length];
         for (int image = 0; image < count; image++) {
             int index = 0;
-            for (int i = 0; i < values; i++) {
-                index |= (int) drawn[image * values + i] << i;
+            for (int i = values - 1; i >= 0; i--) {
+                index = index * levels + Math.round(drawn[image * values + i] * (levels - 1));
             }
             seen[index]++;
         }
         double sum = 0;
         for (int i = 0; i < p.length; i++) {
             double expected = count * p[i];
-            sum += expected == 0 ? 0 : (seen[i] - expected) * (seen[i] - expected) / expected;
+            double off = seen[i] - expected;
+            assertTrue(expected > 0 || seen[i] == 0, "image " + i + " is impossible");
+            sum += expected == 0 ? 0 : off * off / expected;
         }
         return sum;
     }
@@ -385,7 +429,7 @@ final class AutoregressiveModelTest {
             images[6 * i + 1] = Float.NaN; // does not matter
         }
         float[] drawn = model.complete(images, given, condition, 3);
-        double[] p = probabilities(model, all(COLOURS), ofAll);
+        double[] p = probabilities(model, all(model), ofAll);
         // Not p(x1, x3 .. x5 | x0, x2): x1 is drawn before x2 is seen.
         double[] expected = new double[64];
         for (int i = 0; i < 64; i++) {
@@ -393,7 +437,7 @@ final class AutoregressiveModelTest {
             expected[i] = fits ? p(p, 3, i) / p(p, 1, i) * p[i] / p(p, 7, i) : 0;
         }
         assertEquals(1, Arrays.stream(expected).sum(), 1e-4);
-        assertEquals(1, chiSquare(drawn, count, expected) / 15, 0.95);
+        assertEquals(1, chiSquare(model, drawn, expected) / 15, 0.95);
         for (int i = 0; i < count; i++) {
             assertEquals(1, drawn[6 * i]);
             assertEquals(0, drawn[6 * i + 2]);
@@ -411,8 +455,27 @@ final class AutoregressiveModelTest {
 
     // ---- gradients ----
 
+    /** Every second feature before a ReLU well above 0, the others well below. */
+    private void keepOffKinks(AutoregressiveModel model) {
+        String before = ".*(first|narrow|masked|wide|skip|head)";
+        model.parameters()
+                .forEach(
+                        (name, parameter) -> {
+                            if (name.matches(before + ".weight")) {
+                                scale(parameter, 0.4);
+                            } else if (name.matches(before + ".bias")) {
+                                float[] values = new float[(int) parameter.shape().get(0)];
+                                for (int i = 0; i < values.length; i++) {
+                                    values[i] = i % 2 == 0 ? 3 : -3;
+                                }
+                                parameter.copyFrom(values);
+                            }
+                        });
+    }
+
     private void gradientsAreDifferences(AutoregressiveModel model, Condition condition) {
         Tensor x = bits(2, model.image());
+        keepOffKinks(model);
         BiConsumer<String, Tensor> check =
                 (name, parameter) ->
                         GradientCheck.check(
@@ -443,7 +506,7 @@ final class AutoregressiveModelTest {
         gradientsAreDifferences(
                 gated(shape, config), new Condition(new int[] {1, 0}, map(2, shape, 2)));
         gradientsAreDifferences(
-                gated(shape, config.withClasses(0).withConditionChannels(0).withCodes(2)),
+                gated(shape, config.withClasses(0).withConditionChannels(0).withCodes(true)),
                 Condition.none());
     }
 

@@ -16,6 +16,7 @@ import org.jlatent.Tensor;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.ImageShape;
 import org.jlatent.nn.Init;
+import org.jlatent.nn.Likelihood;
 import org.jlatent.nn.Likelihoods;
 import org.jlatent.train.Adam;
 import org.jlatent.train.Trainer;
@@ -164,6 +165,10 @@ final class AutoregressiveTrainingTest {
         assertTrue(e.getMessage().contains(words), e::getMessage);
     }
 
+    private static Likelihood mixture(int channels) {
+        return Likelihoods.discretizedLogisticMixture(2, 256, channels);
+    }
+
     @Test
     void configurationsAreChecked() {
         GatedPixelCnnConfig config = GatedPixelCnnConfig.defaults();
@@ -175,7 +180,6 @@ final class AutoregressiveTrainingTest {
         fails("head must be at least 1, got 0", () -> config.withHead(0));
         fails("classes must be at least 0, got -1", () -> config.withClasses(-1));
         fails("conditionChannels must be at least 0", () -> config.withConditionChannels(-1));
-        fails("codes must be at least 0, got -1", () -> config.withCodes(-1));
         fails("likelihood", () -> config.withLikelihood(null));
         PixelCnnConfig plain = PixelCnnConfig.defaults();
         fails("kernel must be odd, got 2", () -> plain.withKernels(7, 2));
@@ -189,8 +193,9 @@ final class AutoregressiveTrainingTest {
                 "head must be a multiple of the image's 3 channels, got 32",
                 () -> new PixelCnn(new Init(scope, 1), colours, plain.withFeatures(15), 1));
         fails(
-                "a value's likelihood must have one parameter",
-                () -> gated(c -> c.withLikelihood(Likelihoods.gaussianLearned())));
+                "needs a likelihood of levels: bernoulli, categorical or logistic-mixture, got gaussian",
+                () -> gated(c -> c.withLikelihood(Likelihoods.gaussian(1))));
+        fails("does not fit images of 1", () -> gated(c -> c.withLikelihood(mixture(3))));
     }
 
     @Test
@@ -216,17 +221,22 @@ final class AutoregressiveTrainingTest {
         fails(
                 "cannot be completed",
                 () -> alone.complete(new float[20], new boolean[19], Condition.none(), 1));
+        ImageShape colours = new ImageShape(1, 1, 3);
+        GatedPixelCnnConfig config = GatedPixelCnnConfig.defaults().withLikelihood(mixture(3));
+        GatedPixelCnn pixels = new GatedPixelCnn(new Init(scope, 1), colours, config, 1);
+        boolean[] red = {true, false, false};
+        fails("draws whole pixels", () -> pixels.complete(new float[3], red, Condition.none(), 1));
     }
 
     @Test
     void imagesAreCheckedBeforeTraining() {
         GatedPixelCnn alone = gated(c -> c);
-        fails("takes zeros and ones", () -> train(alone, new Stripes(8, 4, 0.5f)));
+        fails("a value given others is 0 or 1", () -> train(alone, new Stripes(8, 4, 0.5f)));
         GatedPixelCnn classes = gated(c -> c.withClasses(3));
         fails("image 3 is of class 3", () -> train(classes, STRIPES));
         fails("image 0 has none", () -> train(classes, new Stripes(8, 1, 1)));
         fails("there are no images", () -> evaluate(alone, new Stripes(0, 4, 1)));
-        fails("takes zeros and ones", () -> evaluate(alone, new Stripes(8, 4, 0.5f)));
+        fails("a value given others is 0 or 1", () -> evaluate(alone, new Stripes(8, 4, 0.5f)));
     }
 
     private static void train(AutoregressiveModel model, ImageSet images) {
