@@ -39,8 +39,8 @@ final class AutoregressiveTrainingTest {
     }
 
     /**
-     * Image i is of class i % 4, and that many of its rows are white, from a random column on: what
-     * the class is shows in the first pixel of every row.
+     * Image i is of class i % classes, and as many of its rows are white, from one of three columns
+     * on.
      */
     private record Stripes(int size, int classes, float white) implements ImageSet {
         @Override
@@ -55,7 +55,7 @@ final class AutoregressiveTrainingTest {
 
         @Override
         public void read(int index, float[] destination, int offset) {
-            int from = (int) (index * 2654435761L >>> 7) % 3;
+            int from = index * 7 % 11 % 3;
             for (int i = 0; i < SHAPE.values(); i++) {
                 boolean inside = i / 5 < index % classes && i % 5 >= from;
                 destination[offset + i] = inside ? white : 0;
