@@ -250,6 +250,7 @@ public abstract class AutoregressiveModel extends ImageModel {
      *     same for any count
      * @throws ShapeException as {@link #logits}
      * @throws IllegalArgumentException as {@link #logits}
+     * @throws JlatentException if the logits are not finite
      */
     public final float[] sample(int count, Condition condition, long seed) {
         int values = Math.multiplyExact(count, image().values());
@@ -266,6 +267,7 @@ public abstract class AutoregressiveModel extends ImageModel {
      * @throws IllegalArgumentException as {@link #logits}; or unless the arrays are of the same
      *     length, a whole number of images, and a likelihood that draws whole pixels is given none
      *     in part
+     * @throws JlatentException if the logits are not finite
      */
     public final float[] complete(float[] images, boolean[] given, Condition condition, long seed) {
         int values = image().values();
@@ -301,12 +303,21 @@ public abstract class AutoregressiveModel extends ImageModel {
                 int[] drawn = draw(scope, x, condition, draw);
                 for (int i = first; i < x.length; i += values) {
                     for (int j = i; j < i + together && !given[i]; j++) {
-                        x[j] = (float) drawn[j] / (draws.levels() - 1);
+                        x[j] = value(drawn[j]);
                     }
                 }
             }
         }
         return x;
+    }
+
+    private float value(int level) {
+        if (level < 0) {
+            throw new JlatentException(
+                    "the model's output is no distribution to draw from: it holds values that are"
+                            + " not finite");
+        }
+        return (float) level / (draws.levels() - 1);
     }
 
     /** Whether a value is given in all images. */

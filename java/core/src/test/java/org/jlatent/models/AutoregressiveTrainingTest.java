@@ -221,6 +221,8 @@ final class AutoregressiveTrainingTest {
         fails(
                 "cannot be completed",
                 () -> alone.complete(new float[20], new boolean[19], Condition.none(), 1));
+        alone.parameters().get("network.out.bias").copyFrom(Float.NaN);
+        fails("no distribution to draw from", () -> alone.sample(1, Condition.none(), 1));
         ImageShape colours = new ImageShape(1, 1, 3);
         GatedPixelCnnConfig config = GatedPixelCnnConfig.defaults().withLikelihood(mixture(3));
         GatedPixelCnn pixels = new GatedPixelCnn(new Init(scope, 1), colours, config, 1);
