@@ -8,7 +8,7 @@ import org.jlatent.data.ImageShape;
 import org.jlatent.models.Autoencoder;
 import org.jlatent.models.AutoencoderConfig;
 import org.jlatent.models.AutoencoderEvaluation;
-import org.jlatent.models.LatentModel;
+import org.jlatent.models.ImageModel;
 import org.jlatent.nn.Init;
 import org.jlatent.nn.Likelihoods;
 
@@ -47,7 +47,7 @@ final class AutoencoderRecipe implements Recipe {
     }
 
     @Override
-    public LatentModel model(Init init, ImageShape image, Settings settings, long seed) {
+    public ImageModel model(Init init, ImageShape image, Settings settings, long seed) {
         AutoencoderConfig config =
                 AutoencoderConfig.defaults()
                         .withChannels(settings.get(NetworkSettings.CHANNELS))
@@ -63,12 +63,12 @@ final class AutoencoderRecipe implements Recipe {
     }
 
     @Override
-    public Results measure(LatentModel model, ImageSet images, long seed) {
+    public Results measure(ImageModel model, ImageSet images, long seed) {
         return evaluate(model, images, new Evaluation(null, null, seed));
     }
 
     @Override
-    public Results evaluate(LatentModel model, ImageSet images, Evaluation options) {
+    public Results evaluate(ImageModel model, ImageSet images, Evaluation options) {
         if (options.samples() != null) {
             throw new JlatentException(
                     "an autoencoder draws no z: leave out --samples, which is of VAEs");

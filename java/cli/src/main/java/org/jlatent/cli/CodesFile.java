@@ -8,6 +8,7 @@ import org.jlatent.Shape;
 import org.jlatent.ShapeException;
 import org.jlatent.data.ImageShape;
 import org.jlatent.io.Npy;
+import org.jlatent.models.ImageModel;
 import org.jlatent.models.VqVae;
 
 /**
@@ -102,7 +103,7 @@ record CodesFile(int[] codes, ImageShape image) {
     /**
      * @throws JlatentException unless the model has codes
      */
-    static VqVae model(RunFolder run, org.jlatent.models.LatentModel model) {
+    static VqVae model(RunFolder run, ImageModel model) {
         if (model instanceof VqVae vqVae) {
             return vqVae;
         }

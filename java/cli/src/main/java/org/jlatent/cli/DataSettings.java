@@ -44,7 +44,7 @@ final class DataSettings {
 
     /** Of {@code --data}: every name and form. */
     static final String HELP =
-            "sprites (generated; default, but cifar10 of vq-vae-cifar10); mnist, binarized-mnist, fashion-mnist, omniglot or cifar10,"
+            "sprites (generated; default, but of published runs the data in their name); mnist, binarized-mnist, fashion-mnist, omniglot or cifar10,"
                     + " in $JLATENT_DATA or ~/.cache/jlatent/data, downloaded to there if in neither;"
                     + " or a path: an idx or .npy file, a folder or archive (.tar, .tar.gz, .zip) of"
                     + " PNG and JPEG images, of wav clips, or of CIFAR-10's .bin files, or a folder"

@@ -10,7 +10,7 @@ import org.jlatent.data.ImageShape;
 import org.jlatent.io.ImageFiles;
 import org.jlatent.io.ImageGrid;
 import org.jlatent.io.Npy;
-import org.jlatent.models.LatentModel;
+import org.jlatent.models.ImageModel;
 import org.jlatent.models.VqVae;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -43,7 +43,7 @@ final class DecodeCommand extends RunCommand {
     Integer rate;
 
     @Override
-    Results use(RunFolder run, LatentModel model) {
+    Results use(RunFolder run, ImageModel model) {
         VqVae vqVae = CodesFile.model(run, model);
         CodesFile file = CodesFile.read(codes, vqVae);
         ImageShape image = file.image();

@@ -4,7 +4,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.ImageShape;
-import org.jlatent.models.LatentModel;
+import org.jlatent.models.ImageModel;
 import org.jlatent.models.VqVae;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -38,7 +38,7 @@ final class EncodeCommand extends RunCommand {
     Path out;
 
     @Override
-    Results use(RunFolder run, LatentModel model) {
+    Results use(RunFolder run, ImageModel model) {
         VqVae vqVae = CodesFile.model(run, model);
         ImageSet images = images(run, data, split);
         ImageShape image = images.shape();

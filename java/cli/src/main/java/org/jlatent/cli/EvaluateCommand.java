@@ -1,7 +1,7 @@
 package org.jlatent.cli;
 
 import org.jlatent.data.ImageSet;
-import org.jlatent.models.LatentModel;
+import org.jlatent.models.ImageModel;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -37,7 +37,7 @@ final class EvaluateCommand extends RunCommand {
     long seed;
 
     @Override
-    Results use(RunFolder run, LatentModel model) {
+    Results use(RunFolder run, ImageModel model) {
         ImageSet images = testImages(run, model, data);
         return run.recipe()
                 .evaluate(model, images, new Recipe.Evaluation(samples, drop, seed))

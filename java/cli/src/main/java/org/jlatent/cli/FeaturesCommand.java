@@ -5,6 +5,7 @@ import java.util.OptionalInt;
 import org.jlatent.JlatentException;
 import org.jlatent.data.ImageSet;
 import org.jlatent.io.Npy;
+import org.jlatent.models.ImageModel;
 import org.jlatent.models.LatentModel;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -43,7 +44,8 @@ final class FeaturesCommand extends RunCommand {
     Path labels;
 
     @Override
-    Results use(RunFolder run, LatentModel model) {
+    Results use(RunFolder run, ImageModel trained) {
+        LatentModel model = latent(run, trained);
         ImageSet images = images(run, data, split);
         model.check(images);
         int[] classes = labels == null ? null : classes(images);

@@ -3,6 +3,7 @@ package org.jlatent.cli;
 import java.nio.file.Path;
 import org.jlatent.JlatentException;
 import org.jlatent.data.ImageSet;
+import org.jlatent.models.ImageModel;
 import org.jlatent.models.LatentModel;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -27,8 +28,8 @@ final class InterpolateCommand extends PictureCommand {
     int steps;
 
     @Override
-    Results use(RunFolder run, LatentModel model) {
-        requireContinuous(run, model);
+    Results use(RunFolder run, ImageModel trained) {
+        LatentModel model = continuous(run, trained);
         ImageSet images = testImages(run, model, data);
         if (images.size() < 2) {
             throw new JlatentException(

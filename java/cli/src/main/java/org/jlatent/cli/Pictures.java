@@ -18,6 +18,8 @@ import org.jlatent.Tensor;
 import org.jlatent.data.ImageSet;
 import org.jlatent.io.AtomicFile;
 import org.jlatent.io.ImageGrid;
+import org.jlatent.models.AutoregressiveModel;
+import org.jlatent.models.Condition;
 import org.jlatent.models.LatentModel;
 import org.jlatent.models.Vae;
 import org.knowm.xchart.BitmapEncoder;
@@ -43,6 +45,23 @@ final class Pictures {
                     .columns((int) Math.ceil(Math.sqrt(count)))
                     .write(file);
         }
+    }
+
+    /**
+     * Draws images value by value.
+     *
+     * @param label class of all of them; null: all classes in turn, where there are any
+     */
+    static void samples(AutoregressiveModel model, int count, Integer label, long seed, Path file) {
+        int classes = model.classes();
+        int[] labels =
+                IntStream.range(0, count)
+                        .map(i -> label == null ? i % Math.max(1, classes) : label)
+                        .toArray();
+        Condition condition = classes == 0 ? Condition.none() : Condition.ofLabels(labels);
+        ImageGrid.of(model.sample(count, condition, seed), model.image())
+                .columns((int) Math.ceil(Math.sqrt(count)))
+                .write(file);
     }
 
     /** What the encoder sees of images from all over a set, each with its reconstruction below. */

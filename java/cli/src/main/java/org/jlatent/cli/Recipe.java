@@ -2,10 +2,11 @@ package org.jlatent.cli;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.jlatent.JlatentException;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.ImageShape;
-import org.jlatent.models.LatentModel;
+import org.jlatent.models.ImageModel;
 import org.jlatent.nn.Init;
 
 /** A kind of model that can be trained: its settings, the model that comes of them, its figures. */
@@ -20,9 +21,16 @@ interface Recipe {
 
     List<Settings.Key<?>> modelKeys();
 
+    /** Of settings that start from another value than usual, by name. */
+    default Map<String, String> initial() {
+        return Map.of();
+    }
+
     /** For the help: the settings that tell it from other recipes. */
     default List<Settings.Key<?>> ownKeys() {
-        return modelKeys();
+        return initial().isEmpty()
+                ? modelKeys()
+                : keys().stream().filter(key -> initial().containsKey(key.name())).toList();
     }
 
     /** What it is trained on unless something else is given. */
@@ -36,23 +44,32 @@ interface Recipe {
     }
 
     default Settings settings() {
+        return new Settings(keys());
+    }
+
+    private List<Settings.Key<?>> keys() {
         List<Settings.Key<?>> keys = new ArrayList<>(modelKeys());
         keys.addAll(TrainingSettings.KEYS);
         keys.addAll(DataSettings.KEYS);
-        return new Settings(keys);
+        keys.replaceAll(
+                key ->
+                        initial().containsKey(key.name())
+                                ? key.withInitial(initial().get(key.name()))
+                                : key);
+        return keys;
     }
 
-    LatentModel model(Init init, ImageShape image, Settings settings, long seed);
+    ImageModel model(Init init, ImageShape image, Settings settings, long seed);
 
     /** Figures on test images, cheap enough for the end of training. */
-    Results measure(LatentModel model, ImageSet images, long seed);
+    Results measure(ImageModel model, ImageSet images, long seed);
 
     /**
      * All figures.
      *
      * @throws JlatentException if an option does not apply to the model
      */
-    Results evaluate(LatentModel model, ImageSet images, Evaluation options);
+    Results evaluate(ImageModel model, ImageSet images, Evaluation options);
 
     /**
      * What to evaluate with; null: as is usual for the model.

@@ -13,7 +13,10 @@ final class Recipes {
                     VaeRecipe.convolutional(),
                     new AutoencoderRecipe(),
                     VqVaeRecipe.plain(),
-                    VqVaeRecipe.published());
+                    VqVaeRecipe.published(),
+                    PixelCnnRecipe.plain(),
+                    PixelCnnRecipe.gated(),
+                    PixelCnnRecipe.published());
 
     private Recipes() {}
 

@@ -2,6 +2,7 @@ package org.jlatent.cli;
 
 import java.nio.file.Path;
 import org.jlatent.data.ImageSet;
+import org.jlatent.models.ImageModel;
 import org.jlatent.models.LatentModel;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -23,7 +24,8 @@ final class ReconstructCommand extends PictureCommand {
     long seed;
 
     @Override
-    Results use(RunFolder run, LatentModel model) {
+    Results use(RunFolder run, ImageModel trained) {
+        LatentModel model = latent(run, trained);
         ImageSet images = testImages(run, model, data);
         int shown = count == null ? Math.min(32, images.size()) : count;
         require("--count", shown, 1, Math.min(10_000, images.size()));

@@ -8,6 +8,7 @@ import org.jlatent.Scope;
 import org.jlatent.data.Datasets;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.Splits;
+import org.jlatent.models.ImageModel;
 import org.jlatent.models.LatentModel;
 import org.jlatent.models.VqVae;
 import picocli.CommandLine.Command;
@@ -53,7 +54,7 @@ abstract class RunCommand implements Callable<Integer> {
         return 0;
     }
 
-    abstract Results use(RunFolder run, LatentModel model);
+    abstract Results use(RunFolder run, ImageModel model);
 
     /**
      * @throws JlatentException unless the value is from min to max
@@ -66,9 +67,24 @@ abstract class RunCommand implements Callable<Integer> {
     }
 
     /**
-     * @throws JlatentException if the model's codes are integers, with nothing between them
+     * @throws JlatentException if the model gives images no codes
      */
-    static void requireContinuous(RunFolder run, LatentModel model) {
+    static LatentModel latent(RunFolder run, ImageModel model) {
+        if (model instanceof LatentModel latent) {
+            return latent;
+        }
+        throw new JlatentException(
+                "a "
+                        + run.config().model()
+                        + " gives images no codes to make them again from; 'jlatent sample' draws"
+                        + " images");
+    }
+
+    /**
+     * @throws JlatentException if the model has no codes, or they are integers, with nothing
+     *     between them
+     */
+    static LatentModel continuous(RunFolder run, ImageModel model) {
         if (model instanceof VqVae) {
             throw new JlatentException(
                     "the codes of a "
@@ -76,6 +92,7 @@ abstract class RunCommand implements Callable<Integer> {
                             + " are integers, with nothing between them; 'jlatent reconstruct'"
                             + " shows what it makes of images");
         }
+        return latent(run, model);
     }
 
     /**
@@ -83,7 +100,7 @@ abstract class RunCommand implements Callable<Integer> {
      *
      * @throws IllegalArgumentException unless they are of the size the model takes
      */
-    static ImageSet testImages(RunFolder run, LatentModel model, String given) {
+    static ImageSet testImages(RunFolder run, ImageModel model, String given) {
         ImageSet images = splits(run, given).test();
         model.check(images);
         return images;

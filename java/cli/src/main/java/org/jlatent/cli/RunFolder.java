@@ -24,7 +24,7 @@ import org.jlatent.Scope;
 import org.jlatent.data.ImageShape;
 import org.jlatent.io.AtomicFile;
 import org.jlatent.io.Safetensors;
-import org.jlatent.models.LatentModel;
+import org.jlatent.models.ImageModel;
 import org.jlatent.nn.Init;
 import org.jlatent.train.Checkpoint;
 
@@ -184,7 +184,7 @@ record RunFolder(Path path, Config config) {
     }
 
     /** The model with its freshly initialised parameters. */
-    LatentModel newModel(Scope scope) {
+    ImageModel newModel(Scope scope) {
         return recipe().model(
                         new Init(scope, config.seed), config.image(), settings(), config.seed);
     }
@@ -194,8 +194,8 @@ record RunFolder(Path path, Config config) {
      *
      * @throws JlatentException if the file is missing, damaged or of another model
      */
-    LatentModel loadModel(Scope scope) {
-        LatentModel model = newModel(scope);
+    ImageModel loadModel(Scope scope) {
+        ImageModel model = newModel(scope);
         Path file = path.resolve(MODEL);
         if (!Files.exists(file) && Files.exists(checkpoint())) {
             throw new JlatentException(
@@ -239,7 +239,7 @@ record RunFolder(Path path, Config config) {
         write(CONFIG, json(config) + "\n");
     }
 
-    void save(LatentModel model) {
+    void save(ImageModel model) {
         List<Safetensors.Entry> entries = new ArrayList<>();
         model.state().forEach((name, value) -> entries.add(Safetensors.Entry.of(name, value)));
         Safetensors.write(

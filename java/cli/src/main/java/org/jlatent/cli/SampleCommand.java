@@ -2,21 +2,30 @@ package org.jlatent.cli;
 
 import java.nio.file.Path;
 import org.jlatent.JlatentException;
-import org.jlatent.models.LatentModel;
+import org.jlatent.models.AutoregressiveModel;
+import org.jlatent.models.ImageModel;
 import org.jlatent.models.Vae;
 import org.jlatent.models.VqVae;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
 /** {@code jlatent sample}. */
-@Command(name = "sample", description = "Draws images from a trained model's prior into one PNG.")
+@Command(name = "sample", description = "Draws images from a trained model into one PNG.")
 final class SampleCommand extends RunCommand {
+    private static final int MANY = 64;
+    static final int FEW = 16; // a forward pass a value takes its time
+
     @Option(
             names = "--count",
             paramLabel = "N",
-            defaultValue = "64",
-            description = "images (default: 64)")
-    int count;
+            description = "images (default: 64; 16 of models that draw value by value)")
+    Integer count;
+
+    @Option(
+            names = "--label",
+            paramLabel = "N",
+            description = "class of the images, of a model that has classes (default: all in turn)")
+    Integer label;
 
     @Option(
             names = "--out",
@@ -32,8 +41,24 @@ final class SampleCommand extends RunCommand {
     long seed;
 
     @Override
-    Results use(RunFolder run, LatentModel model) {
-        require("--count", count, 1, 10_000);
+    Results use(RunFolder run, ImageModel model) {
+        AutoregressiveModel autoregressive = model instanceof AutoregressiveModel a ? a : null;
+        int images = count != null ? count : autoregressive == null ? MANY : FEW;
+        require("--count", images, 1, 10_000);
+        int classes = autoregressive == null ? 0 : autoregressive.classes();
+        if (label != null && classes == 0) {
+            throw new JlatentException(
+                    "this " + run.config().model() + " knows no classes: leave out --label");
+        }
+        if (label != null) {
+            require("--label", label, 0, classes - 1);
+        }
+        Path file = out == null ? run.path().resolve("samples.png") : out;
+        Results results = new Results().put("count", images).put("file", file.toString());
+        if (autoregressive != null) {
+            Pictures.samples(autoregressive, images, label, seed, file);
+            return results;
+        }
         if (model instanceof VqVae) {
             throw new JlatentException(
                     "the codes of a "
@@ -48,8 +73,7 @@ final class SampleCommand extends RunCommand {
                             + " has no prior to draw from; 'jlatent interpolate' shows what lies between"
                             + " images");
         }
-        Path file = out == null ? run.path().resolve("samples.png") : out;
-        Pictures.samples(vae, count, seed, file);
-        return new Results().put("count", count).put("file", file.toString());
+        Pictures.samples(vae, images, seed, file);
+        return results;
     }
 }

@@ -12,6 +12,8 @@ import org.jlatent.data.Datasets;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.Splits;
 import org.jlatent.io.AtomicFile;
+import org.jlatent.models.AutoregressiveModel;
+import org.jlatent.models.ImageModel;
 import org.jlatent.models.LatentModel;
 import org.jlatent.models.Vae;
 import org.jlatent.train.Checkpoint;
@@ -42,7 +44,8 @@ final class TrainCommand implements Callable<Integer> {
             paramLabel = "MODEL",
             arity = "0..1",
             description =
-                    "what to train: vae, conv-vae, autoencoder, vq-vae, or vq-vae-cifar10, the published run;"
+                    "what to train: vae, conv-vae, autoencoder, vq-vae, pixel-cnn or gated-pixel-cnn; or, as published,"
+                            + " vq-vae-cifar10 or pixel-cnn-binarized-mnist;"
                             + " not with --resume")
     String model;
 
@@ -192,7 +195,7 @@ final class TrainCommand implements Callable<Integer> {
         RunFolder.Config config = run.config();
         try (Device place = RunFolder.device(config.device(), config.threads());
                 Scope scope = new Scope(place)) {
-            LatentModel model = run.newModel(scope);
+            ImageModel model = run.newModel(scope);
             Trainer trainer =
                     TrainingSettings.trainer(model, run.settings(), run.checkpoint())
                             .data(splits)
@@ -254,18 +257,28 @@ final class TrainCommand implements Callable<Integer> {
     }
 
     private static Results results(
-            RunFolder run, LatentModel model, Progress last, Splits splits, Device place) {
+            RunFolder run, ImageModel model, Progress last, Splits splits, Device place) {
         Results results = run.recipe().measure(model, splits.test(), run.config().seed());
         run.save(model);
         if (model instanceof Vae vae) {
             Pictures.samples(vae, PICTURES, PICTURE_SEED, run.path().resolve("samples.png"));
         }
-        Pictures.reconstructions(
-                model,
-                splits.test(),
-                Math.min(PICTURES / 2, splits.test().size()),
-                PICTURE_SEED,
-                run.path().resolve("reconstructions.png"));
+        if (model instanceof AutoregressiveModel autoregressive) {
+            Pictures.samples(
+                    autoregressive,
+                    SampleCommand.FEW,
+                    null,
+                    PICTURE_SEED,
+                    run.path().resolve("samples.png"));
+        }
+        if (model instanceof LatentModel latent) {
+            Pictures.reconstructions(
+                    latent,
+                    splits.test(),
+                    Math.min(PICTURES / 2, splits.test().size()),
+                    PICTURE_SEED,
+                    run.path().resolve("reconstructions.png"));
+        }
         return results.put("steps", last.step())
                 .put("epochs", last.epoch())
                 .put("images_per_second", Math.round(last.imagesPerSecond()))

@@ -3,6 +3,7 @@ package org.jlatent.cli;
 import java.nio.file.Path;
 import org.jlatent.JlatentException;
 import org.jlatent.data.ImageSet;
+import org.jlatent.models.ImageModel;
 import org.jlatent.models.LatentModel;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -42,8 +43,8 @@ final class TraverseCommand extends PictureCommand {
     double span;
 
     @Override
-    Results use(RunFolder run, LatentModel model) {
-        requireContinuous(run, model);
+    Results use(RunFolder run, ImageModel trained) {
+        LatentModel model = continuous(run, trained);
         ImageSet images = testImages(run, model, data);
         int rows = dims == null ? Math.min(10, model.latent()) : dims;
         require("--image", image, 0, images.size() - 1);

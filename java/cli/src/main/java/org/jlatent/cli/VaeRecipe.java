@@ -5,7 +5,7 @@ import java.util.List;
 import org.jlatent.JlatentException;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.ImageShape;
-import org.jlatent.models.LatentModel;
+import org.jlatent.models.ImageModel;
 import org.jlatent.models.Vae;
 import org.jlatent.models.VaeConfig;
 import org.jlatent.models.VaeEvaluation;
@@ -93,7 +93,7 @@ final class VaeRecipe implements Recipe {
     }
 
     @Override
-    public LatentModel model(Init init, ImageShape image, Settings settings, long seed) {
+    public ImageModel model(Init init, ImageShape image, Settings settings, long seed) {
         VaeConfig config =
                 VaeConfig.defaults()
                         .withChannels(settings.get(NetworkSettings.CHANNELS))
@@ -108,12 +108,12 @@ final class VaeRecipe implements Recipe {
     }
 
     @Override
-    public Results measure(LatentModel model, ImageSet images, long seed) {
+    public Results measure(ImageModel model, ImageSet images, long seed) {
         return results(VaeEvaluation.of((Vae) model, images, 1, 256, seed), false);
     }
 
     @Override
-    public Results evaluate(LatentModel model, ImageSet images, Evaluation options) {
+    public Results evaluate(ImageModel model, ImageSet images, Evaluation options) {
         if (options.drop() != null) {
             throw new JlatentException(
                     "a " + name + " hides no pixels: leave out --drop, which is of autoencoders");

@@ -6,7 +6,7 @@ import java.util.Map;
 import org.jlatent.JlatentException;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.ImageShape;
-import org.jlatent.models.LatentModel;
+import org.jlatent.models.ImageModel;
 import org.jlatent.models.VqVae;
 import org.jlatent.models.VqVaeConfig;
 import org.jlatent.models.VqVaeEvaluation;
@@ -117,31 +117,12 @@ final class VqVaeRecipe implements Recipe {
     }
 
     @Override
-    public List<Settings.Key<?>> ownKeys() {
-        return initial.isEmpty()
-                ? modelKeys()
-                : keys().stream().filter(key -> initial.containsKey(key.name())).toList();
+    public Map<String, String> initial() {
+        return initial;
     }
 
     @Override
-    public Settings settings() {
-        return new Settings(keys());
-    }
-
-    private List<Settings.Key<?>> keys() {
-        List<Settings.Key<?>> keys = new ArrayList<>(modelKeys());
-        keys.addAll(TrainingSettings.KEYS);
-        keys.addAll(DataSettings.KEYS);
-        keys.replaceAll(
-                key ->
-                        initial.containsKey(key.name())
-                                ? key.withInitial(initial.get(key.name()))
-                                : key);
-        return keys;
-    }
-
-    @Override
-    public LatentModel model(Init init, ImageShape image, Settings settings, long seed) {
+    public ImageModel model(Init init, ImageShape image, Settings settings, long seed) {
         VqVaeConfig config =
                 VqVaeConfig.defaults()
                         .withLevels(settings.get(LEVELS))
@@ -163,12 +144,12 @@ final class VqVaeRecipe implements Recipe {
     }
 
     @Override
-    public Results measure(LatentModel model, ImageSet images, long seed) {
+    public Results measure(ImageModel model, ImageSet images, long seed) {
         return evaluate(model, images, new Evaluation(null, null, seed));
     }
 
     @Override
-    public Results evaluate(LatentModel model, ImageSet images, Evaluation options) {
+    public Results evaluate(ImageModel model, ImageSet images, Evaluation options) {
         if (options.samples() != null || options.drop() != null) {
             throw new JlatentException(
                     "a "

@@ -1,5 +1,6 @@
 package org.jlatent.cli;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
@@ -26,8 +27,22 @@ final class KernelTablesTest {
 
     @TempDir Path folder;
 
+    private static List<String> vae(int steps) {
+        String number = Integer.toString(steps);
+        return List.of(
+                "vae",
+                "--data",
+                "sprites",
+                "--steps",
+                number,
+                "--set",
+                "hidden=64",
+                "--set",
+                "latent=8");
+    }
+
     private Map<String, Object> train(
-            Map<String, String> environment, List<String> properties, int steps)
+            Map<String, String> environment, List<String> properties, List<String> model)
             throws IOException, InterruptedException {
         List<String> command =
                 new ArrayList<>(
@@ -38,25 +53,10 @@ final class KernelTablesTest {
         String path = System.getProperty("java.class.path");
         String modules = System.getProperty("jdk.module.path", "");
         command.addAll(List.of("-cp", path + ":" + modules, Main.class.getName()));
-        command.addAll(
-                List.of(
-                        "train",
-                        "vae",
-                        "--data",
-                        "sprites",
-                        "--device",
-                        "cpu",
-                        "--steps",
-                        Integer.toString(steps),
-                        "--seed",
-                        "1",
-                        "--set",
-                        "hidden=64",
-                        "--set",
-                        "latent=8",
-                        "--json",
-                        "--out",
-                        folder.resolve("run").toString()));
+        command.add("train");
+        command.addAll(model);
+        command.addAll(List.of("--device", "cpu", "--seed", "1", "--json"));
+        command.addAll(List.of("--out", folder.resolve("run").toString()));
         ProcessBuilder builder = new ProcessBuilder(command);
         builder.environment().putAll(environment);
         Path log = folder.resolve("log");
@@ -72,24 +72,45 @@ final class KernelTablesTest {
     @ParameterizedTest
     @ValueSource(strings = {"amx", "avx512", "avx2", "baseline"})
     void everyInstructionSetLearnsAsWell(String isa) throws Exception {
-        Map<String, Object> results = train(Map.of("JLATENT_ISA", isa), List.of(), 150);
+        Map<String, Object> results = train(Map.of("JLATENT_ISA", isa), List.of(), vae(150));
         assertEquals("cpu (cpu-" + isa + ")", results.get("device"));
         assertEquals(ELBO, (Double) results.get("elbo"), 0.05);
     }
 
-    @Test
-    void theEmulatedCudaKernelsTrainLikeTheCpu() throws Exception {
+    /** The same few steps through the emulated kernels, and then through the CPU's. */
+    private List<Map<String, Object>> onBoth(List<String> model) throws Exception {
         Path library =
                 Path.of(
                         System.getProperty("jlatent.native.build"),
                         "lib/test/libjlatent_emulated.so");
         assertTrue(Files.exists(library), () -> library + " was not built");
-        Map<String, Object> emulated = train(Map.of(), List.of("-Djlatent.kernels=" + library), 3);
+        List<String> properties = List.of("-Djlatent.kernels=" + library);
+        Map<String, Object> emulated = train(Map.of(), properties, model);
         assertEquals("cpu (emulated)", emulated.get("device"));
         Files.move(folder.resolve("run"), folder.resolve("emulated"));
-        Map<String, Object> cpu = train(Map.of(), List.of(), 3);
+        return List.of(emulated, train(Map.of(), List.of(), model));
+    }
+
+    @Test
+    void theEmulatedCudaKernelsTrainLikeTheCpu() throws Exception {
+        List<Map<String, Object>> both = onBoth(vae(3));
+        Map<String, Object> emulated = both.get(0);
+        Map<String, Object> cpu = both.get(1);
         assertEquals((Double) cpu.get("elbo"), (Double) emulated.get("elbo"), 0.01);
         assertEquals((Double) cpu.get("kl"), (Double) emulated.get("kl"), 1e-4);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"pixel-cnn", "gated-pixel-cnn"})
+    void theEmulatedCudaKernelsTrainPixelsGivenPixelsLikeTheCpu(String model) throws Exception {
+        Path data = Files.write(folder.resolve("tiny.idx"), MainTest.idx(40, 6));
+        List<String> few =
+                List.of(model, "--data", data.toString(), "--steps", "3", "--set", "batch=8");
+        List<Map<String, Object>> both = onBoth(few);
+        double cpu = (Double) both.get(1).get("nll");
+        assertEquals(cpu, (Double) both.get(0).get("nll"), 1e-4);
+        byte[] samples = Files.readAllBytes(folder.resolve("run/samples.png"));
+        assertArrayEquals(samples, Files.readAllBytes(folder.resolve("emulated/samples.png")));
     }
 
     @Test

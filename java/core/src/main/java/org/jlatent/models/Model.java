@@ -20,6 +20,15 @@ public abstract class Model extends Module {
      */
     public abstract Objective objective(Tape tape, Tensor x);
 
+    /**
+     * The same of images that have classes. What asks for none does not look at them.
+     *
+     * @param labels one an image, -1 where it has none
+     */
+    public Objective objective(Tape tape, Tensor x, int[] labels) {
+        return objective(tape, x);
+    }
+
     /** The noise the model draws; the trainer advances it once a step. */
     public abstract Random random();
 
@@ -27,7 +36,7 @@ public abstract class Model extends Module {
      * Whether {@link #objective} queues the same work for every batch of a size: whatever changes
      * from step to step (weights, noise, counts) is in device memory, and nothing is read from it.
      * Then a GPU records a step once and replays it. False unless overridden: a number that Java
-     * computes for each step would stay what it was when the step was recorded.
+     * computes for each step, and the labels, would stay what they were when the step was recorded.
      */
     public boolean isRecordable() {
         return false;

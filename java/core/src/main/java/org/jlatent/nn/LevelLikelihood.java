@@ -1,5 +1,6 @@
 package org.jlatent.nn;
 
+import java.util.Optional;
 import org.jlatent.DType;
 import org.jlatent.JlatentException;
 import org.jlatent.LikelihoodLevelsOps;
@@ -35,6 +36,11 @@ record LevelLikelihood(String name, Options options) implements Likelihood {
     @Override
     public int levels() {
         return options.levels();
+    }
+
+    @Override
+    public Optional<Options> draws() {
+        return Optional.of(options);
     }
 
     @Override

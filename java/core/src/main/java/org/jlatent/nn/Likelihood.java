@@ -1,6 +1,8 @@
 package org.jlatent.nn;
 
+import java.util.Optional;
 import org.jlatent.JlatentException;
+import org.jlatent.LikelihoodLevelsOps;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
 
@@ -37,6 +39,13 @@ public interface Likelihood {
      */
     default int levels() {
         return 0;
+    }
+
+    /**
+     * How levels are drawn, those of a Bernoulli value 0 and 1; empty: a value can be any number.
+     */
+    default Optional<LikelihoodLevelsOps.Options> draws() {
+        return Optional.empty();
     }
 
     /**

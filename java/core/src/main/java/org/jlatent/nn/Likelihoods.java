@@ -1,6 +1,7 @@
 package org.jlatent.nn;
 
 import java.util.List;
+import java.util.Optional;
 import java.util.function.DoubleUnaryOperator;
 import org.jlatent.JlatentException;
 import org.jlatent.LikelihoodLevelsOps;
@@ -143,6 +144,13 @@ public final class Likelihoods {
         @Override
         public int planes() {
             return options.parametersPerValue();
+        }
+
+        @Override
+        public Optional<LikelihoodLevelsOps.Options> draws() {
+            return options.distribution() == Distribution.BERNOULLI
+                    ? Optional.of(LikelihoodLevelsOps.Options.bernoulli())
+                    : Optional.empty();
         }
 
         @Override

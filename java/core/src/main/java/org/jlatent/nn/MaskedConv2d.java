@@ -18,8 +18,9 @@ import org.jlatent.Tensor;
  * Epilogue#GATE}, {@code y = tanh(..) sigmoid(..)} [Gated PixelCNN, eq. 2].
  *
  * <p>Parameters: {@code weight}, of {@link MaskedConvOps.Options#weightShape}, and {@code bias
- * [filters]}, uniform in +-1/sqrt(live taps in) at the start; {@code filters} is {@code out}, twice
- * that where gated.
+ * [filters]}; {@code filters} is {@code out}, twice that where gated. Weights start uniform with
+ * variance 1/(live taps in), which leaves the sums the variance of x; a gate's, because its sigmoid
+ * starts at one half, with four times that. Biases start at 0.
  */
 public final class MaskedConv2d extends Module implements Layer {
     private final Tensor weight;
@@ -33,9 +34,10 @@ public final class MaskedConv2d extends Module implements Layer {
     public MaskedConv2d(Init init, int in, int out, MaskedConvOps.Options options) {
         long filters = options.filters(out);
         Shape shape = options.weightShape(in, filters);
-        double bound = 1.0 / Math.sqrt((double) options.liveTaps() * in);
-        this.weight = parameter("weight", init.uniform(shape, bound));
-        this.bias = parameter("bias", init.uniform(Shape.of(filters), bound));
+        double bound = Math.sqrt(3.0 / (options.liveTaps() * in)); // of that variance
+        double gain = options.epilogue() == Epilogue.GATE ? 2 : 1;
+        this.weight = parameter("weight", init.uniform(shape, gain * bound));
+        this.bias = parameter("bias", init.scope().zeros(Shape.of(filters)));
         this.options = options;
     }
 

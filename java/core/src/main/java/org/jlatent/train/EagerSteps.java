@@ -27,17 +27,17 @@ final class EagerSteps implements Steps {
     }
 
     @Override
-    public void step(long number, float[] images, int size, float learningRate) {
-        listener.done(size, values(run(scratch, number, images, size, learningRate)));
+    public void step(long number, float[] images, int[] labels, float learningRate) {
+        listener.done(labels.length, values(run(scratch, number, images, labels, learningRate)));
     }
 
     /** One step in a scope of its own choice. */
-    Objective run(Scope scope, long number, float[] images, int size, float learningRate) {
+    Objective run(Scope scope, long number, float[] images, int[] labels, float learningRate) {
         scope.clear();
         Tape tape = new Tape(scope);
         model.watch(tape);
-        Tensor x = scope.of(Shape.of(size, images.length / size), images);
-        Objective objective = model.objective(tape, x);
+        Tensor x = scope.of(Shape.of(labels.length, images.length / labels.length), images);
+        Objective objective = model.objective(tape, x, labels);
         NonFinite.checkLoss(objective.loss(), number, model, tape, x);
         tape.backward(objective.loss());
         adam.setLearningRate(learningRate);

@@ -8,6 +8,7 @@ import org.jlatent.Tape;
 import org.jlatent.Tensor;
 import org.jlatent.data.ImageSet;
 import org.jlatent.models.Model;
+import org.jlatent.models.Model.Objective;
 
 /** Running means of a model's metrics over images. */
 final class Means {
@@ -26,11 +27,14 @@ final class Means {
             scratch.clear();
             int count = Math.min(batchSize, images.size() - first);
             float[] values = new float[count * dims];
+            int[] labels = new int[count];
             for (int i = 0; i < count; i++) {
                 images.read(first + i, values, i * dims);
+                labels[i] = images.label(first + i).orElse(-1);
             }
             Tensor x = scratch.of(Shape.of(count, dims), values);
-            result.add(EagerSteps.values(model.objective(Tape.inference(scratch), x)), count);
+            Objective objective = model.objective(Tape.inference(scratch), x, labels);
+            result.add(EagerSteps.values(objective), count);
         }
         return result;
     }

@@ -92,10 +92,12 @@ final class ReplayedSteps implements Steps {
         }
     }
 
-    private record UnderWay(long number, int size, float learningRate, Scope scope, Slot slot) {}
+    private record UnderWay(
+            long number, int[] labels, float learningRate, Scope scope, Slot slot) {}
 
     @Override
-    public void step(long number, float[] images, int size, float learningRate) {
+    public void step(long number, float[] images, int[] labels, float learningRate) {
+        int size = labels.length;
         Recorded known = recorded.get(size);
         boolean first = known == null;
         if (first) {
@@ -104,7 +106,7 @@ final class ReplayedSteps implements Steps {
         }
         if (first || inVain) {
             finish();
-            Objective done = eager.run(known.scope, number, images, size, learningRate);
+            Objective done = eager.run(known.scope, number, images, labels, learningRate);
             Map<String, float[]> values = EagerSteps.values(done);
             if (first) {
                 makeSlots(known, images.length, values);
@@ -118,13 +120,13 @@ final class ReplayedSteps implements Steps {
         Slot slot = known.slots[known.turn];
         known.turn = (known.turn + 1) % UNDER_WAY;
         if (!record(known.scope, slot, size)) {
-            step(number, images, size, learningRate);
+            step(number, images, labels, learningRate);
             return;
         }
         slot.images.put(0, images, 0, images.length);
         slot.learningRate.put(0, learningRate);
         slot.graph.replay();
-        underWay.add(new UnderWay(number, size, learningRate, known.scope, slot));
+        underWay.add(new UnderWay(number, labels.clone(), learningRate, known.scope, slot));
     }
 
     private void makeSlots(Recorded known, int images, Map<String, float[]> values) {
@@ -180,7 +182,7 @@ final class ReplayedSteps implements Steps {
             repeat(oldest);
         }
         underWay.remove();
-        listener.done(oldest.size, values);
+        listener.done(oldest.labels.length, values);
     }
 
     /** A step that went wrong, with the noise that it had: eagerly, to say what is not finite. */
@@ -188,7 +190,8 @@ final class ReplayedSteps implements Steps {
         Random random = model.random();
         random.set(random.seed(), random.step() - underWay.size());
         underWay.clear();
-        eager.run(step.scope, step.number, floats(step.slot.images), step.size, step.learningRate);
+        eager.run(
+                step.scope, step.number, floats(step.slot.images), step.labels, step.learningRate);
         throw new TrainingException(
                 "the loss or a gradient was not finite at step "
                         + step.number

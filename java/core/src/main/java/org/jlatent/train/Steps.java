@@ -21,11 +21,11 @@ interface Steps extends AutoCloseable {
      *
      * @param number from 1
      * @param images values of the batch, a row an image; read before this returns
-     * @param size images in the batch
+     * @param labels one an image, -1 where it has none
      * @throws TrainingException when the loss or a gradient of this step, or of an earlier one that
      *     the listener has not heard of, is not finite
      */
-    void step(long number, float[] images, int size, float learningRate);
+    void step(long number, float[] images, int[] labels, float learningRate);
 
     /** Returns when the listener has heard of all steps. */
     void finish();

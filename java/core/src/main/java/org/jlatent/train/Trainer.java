@@ -359,7 +359,7 @@ public final class Trainer {
             model.check(batch.values());
             float rate = (float) (optimizer.learningRate() * schedule.factor(begun, total));
             begun++;
-            steps.step(begun, batch.values(), batch.indices().length, rate);
+            steps.step(begun, batch.values(), batch.labels(), rate);
             nanoseconds += System.nanoTime() - start;
         }
 

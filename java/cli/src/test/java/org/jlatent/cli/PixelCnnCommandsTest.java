@@ -1,0 +1,194 @@
+package org.jlatent.cli;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Models of pixels given pixels at the command line: training, figures, samples, and refusals. */
+final class PixelCnnCommandsTest {
+    private static final int SIDE = 6;
+
+    @TempDir Path folder;
+    private Path data; // 30 images, 24 to train and 6 to test, of classes 0 to 2
+    private Path run;
+    private final StringWriter out = new StringWriter();
+    private final StringWriter err = new StringWriter();
+
+    @BeforeEach
+    void makeData() throws IOException {
+        data = Files.createDirectory(folder.resolve("tiny"));
+        run = folder.resolve("run");
+        writeSplit("train", 24);
+        writeSplit("t10k", 6);
+    }
+
+    private void writeSplit(String name, int count) throws IOException {
+        Files.write(data.resolve(name + "-images-idx3-ubyte"), MainTest.idx(count, SIDE));
+        ByteBuffer labels = ByteBuffer.allocate(8 + count).putInt(2049).putInt(count);
+        for (int i = 0; i < count; i++) {
+            labels.put((byte) (i % 3));
+        }
+        Files.write(data.resolve(name + "-labels-idx1-ubyte"), labels.array());
+    }
+
+    private int run(Object... args) {
+        out.getBuffer().setLength(0);
+        err.getBuffer().setLength(0);
+        String[] texts = Stream.of(args).map(Object::toString).toArray(String[]::new);
+        return Main.run(new PrintWriter(out, true), new PrintWriter(err, true), texts);
+    }
+
+    private void works(Object... args) {
+        assertEquals(0, run(args), err::toString);
+    }
+
+    private void fails(String words, Object... args) {
+        assertEquals(2, run(args), () -> out + "" + err);
+        String last = err.toString().lines().reduce("", (line, next) -> next);
+        assertTrue(last.startsWith("jlatent: ") && last.contains(words), err::toString);
+        assertEquals("", out.toString());
+    }
+
+    private Object[] training(String model, String... settings) {
+        Stream<Object> given = Arrays.stream(settings).flatMap(s -> Stream.of("--set", s));
+        Stream<Object> first =
+                Stream.of("train", model, "--data", data, "--device", "cpu", "--epochs", 2);
+        return Stream.concat(first, Stream.concat(Stream.of("--json", "--out", run), given))
+                .toArray();
+    }
+
+    private double nll() throws IOException {
+        return (Double) RunFolder.parse(out.toString()).get("nll");
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "pixel-cnn, batch=8",
+        "pixel-cnn, residual.blocks=0",
+        "pixel-cnn, kernel.first=3",
+        "pixel-cnn-binarized-mnist, data.binarize=static",
+        "gated-pixel-cnn, batch=8",
+        "gated-pixel-cnn, classes=3",
+        "gated-pixel-cnn, kernel=5",
+        "gated-pixel-cnn, data.channels=rgb",
+    })
+    void everyModelTrainsIsMeasuredAndDraws(String model, String setting) throws IOException {
+        works(
+                training(
+                        model,
+                        setting,
+                        model.startsWith("gated") ? "features=12" : "head=12",
+                        "head=12"));
+        double trained = nll();
+        works("evaluate", run, "--json");
+        Map<String, Object> figures = RunFolder.parse(out.toString());
+        assertEquals(trained, figures.get("nll"));
+        assertEquals(6, figures.get("images"));
+        int values = SIDE * SIDE * (setting.endsWith("rgb") ? 3 : 1);
+        double bits = (Double) figures.get("bits_per_dim");
+        assertEquals(trained / values / Math.log(2), bits, 1e-6);
+        assertTrue(bits > 0 && bits < 1.2, "bits a dimension: " + bits);
+
+        byte[] sixteen = Files.readAllBytes(run.resolve("samples.png"));
+        Files.delete(run.resolve("samples.png"));
+        works("sample", run);
+        assertArrayEquals(sixteen, Files.readAllBytes(run.resolve("samples.png")));
+        Path other = folder.resolve("other.png");
+        works("sample", run, "--count", 5, "--seed", 3, "--out", other);
+        assertTrue(ImageIO.read(other.toFile()).getWidth() > 3 * SIDE);
+        assertFalse(Files.exists(run.resolve("reconstructions.png")));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"categorical", "logistic-mixture"})
+    void valuesOf8BitsHaveLikelihoodsToo(String likelihood) throws IOException {
+        String[] colours = {"data.binarize=none", "data.channels=rgb", "features=6", "head=12"};
+        String[] settings = Arrays.copyOf(colours, 5);
+        settings[4] = "likelihood=" + likelihood;
+        works(training("gated-pixel-cnn", settings));
+        double bits = (Double) RunFolder.parse(out.toString()).get("bits_per_dim");
+        assertTrue(bits > 4 && bits < 12, "bits a dimension: " + bits);
+    }
+
+    @Test
+    void aClassCanBeAskedFor() throws IOException {
+        works(training("gated-pixel-cnn", "classes=3", "features=8"));
+        List<byte[]> drawn = new ArrayList<>();
+        for (int label = 0; label < 3; label++) {
+            Path file = folder.resolve(label + ".png");
+            works("sample", run, "--count", 4, "--label", label, "--out", file);
+            drawn.add(Files.readAllBytes(file));
+        }
+        assertFalse(Arrays.equals(drawn.get(0), drawn.get(1)));
+        assertFalse(Arrays.equals(drawn.get(1), drawn.get(2)));
+        fails("--label must be from 0 to 2, got 3", "sample", run, "--label", 3);
+    }
+
+    @Test
+    void trainingGoesOnWhereItStopped() throws IOException {
+        works(training("gated-pixel-cnn", "classes=3", "batch=8"));
+        double whole = nll();
+        run = folder.resolve("other");
+        Object[] shorter = training("gated-pixel-cnn", "classes=3", "batch=8");
+        shorter[7] = 1; // epoch
+        works(shorter);
+        assertNotEquals(whole, nll());
+        works("train", "--resume", run, "--epochs", 2, "--json");
+        assertEquals(whole, nll());
+    }
+
+    @Test
+    void mistakesAreNamed() throws IOException {
+        fails("kernel must be odd, got 4", training("pixel-cnn", "kernel=4"));
+        fails("firstKernel must be odd", training("gated-pixel-cnn", "kernel.first=6"));
+        fails(
+                "features must be a multiple of the image's 3 channels, got 32",
+                training("gated-pixel-cnn", "data.channels=rgb"));
+        fails("binarize them, or choose a likelihood", training("pixel-cnn", "data.binarize=none"));
+        fails("image 2 is of class 2", training("gated-pixel-cnn", "classes=2"));
+        fails("set data.binarize=none", training("pixel-cnn", "likelihood=categorical"));
+        fails("unknown setting 'classes'", training("pixel-cnn", "classes=2"));
+
+        works(training("pixel-cnn"));
+        fails("knows no classes: leave out --label", "sample", run, "--label", 1);
+        fails("leave out --samples and --drop", "evaluate", run, "--samples", 2);
+        fails("--count must be from 1 to 10000", "sample", run, "--count", 0);
+        for (String command : List.of("reconstruct", "interpolate", "traverse", "features")) {
+            fails("a pixel-cnn gives images no codes", command, run);
+        }
+        fails("only models with vector quantization have codes", "encode", run);
+    }
+
+    @Test
+    void thePublishedRunHasItsSettings() {
+        Recipe recipe = Recipes.of("pixel-cnn-binarized-mnist");
+        assertEquals("binarized-mnist", recipe.data());
+        Map<String, String> settings = recipe.settings().toMap();
+        assertEquals("16", settings.get("batch"));
+        assertEquals("16", settings.get("residual.hidden"));
+        assertEquals("7", settings.get("kernel.first"));
+        assertEquals("64", Recipes.of("pixel-cnn").settings().toMap().get("batch"));
+        assertEquals("sprites", Recipes.of("gated-pixel-cnn").data());
+    }
+}

@@ -1,0 +1,72 @@
+package org.jlatent.models;
+
+import static org.jlatent.models.PixelNetwork.INPUT;
+import static org.jlatent.models.PixelNetwork.NONE;
+
+import org.jlatent.MaskedConvOps.Epilogue;
+import org.jlatent.MaskedConvOps.Options;
+import org.jlatent.MaskedConvOps.Taps;
+import org.jlatent.data.ImageShape;
+import org.jlatent.nn.Init;
+
+/**
+ * PixelCNN [van den Oord et al. 2016, Pixel Recurrent Neural Networks, table 1]: a masked
+ * convolution that does not see the pixel itself, residual blocks {@code x +
+ * conv1x1(relu(conv(relu(conv1x1(relu(x))))))} that do, and twice {@code conv1x1(relu(x))}. Some
+ * pixels to the right above are in its blind spot; {@link GatedPixelCnn} has none.
+ *
+ * <p>The channels of an image are groups that see each other in their order, but for a likelihood
+ * that draws whole pixels; features and head are multiples of them. Parameters: {@code
+ * network.first.*}, {@code network.block0.narrow.*}, {@code masked}, {@code wide}, {@code
+ * network.head.*}, {@code network.out.*}.
+ */
+public final class PixelCnn extends AutoregressiveModel {
+    private final PixelCnnConfig config;
+
+    /**
+     * A model with fresh parameters.
+     *
+     * @param init owns the parameters
+     * @param image what it is to model
+     * @param seed of {@link #random}
+     * @throws IllegalArgumentException unless the likelihood is one of levels, and the image's
+     *     channels divide features and head
+     */
+    public PixelCnn(Init init, ImageShape image, PixelCnnConfig config, long seed) {
+        super(init, image, config.likelihood(), null, network(init, image, config), seed);
+        this.config = config;
+    }
+
+    /** What the model was made from. */
+    public PixelCnnConfig config() {
+        return config;
+    }
+
+    private static PixelNetwork network(Init init, ImageShape image, PixelCnnConfig config) {
+        int features = config.features();
+        int groups = groups(image, config.likelihood(), features, config.head());
+        PixelNetwork net = new PixelNetwork(init, image.channels(), 0, 0);
+        Options first = Options.of(Taps.RASTER_A, config.firstKernel()).withGroups(groups);
+        Options masked =
+                Options.of(Taps.RASTER_B, config.kernel())
+                        .withGroups(groups)
+                        .withEpilogue(Epilogue.RELU);
+        Options linear = Options.of(Taps.RASTER_B, 1).withGroups(groups);
+        Options rectified = linear.withEpilogue(Epilogue.RELU);
+        int x = net.convolve("first", first, 2 * features, INPUT, NONE);
+        for (int i = 0; i < config.blocks(); i++) {
+            String block = "block" + i + ".";
+            int narrow = net.convolve(block + "narrow", rectified, features, net.rectify(x), NONE);
+            int seen = net.convolve(block + "masked", masked, features, narrow, NONE);
+            x = net.convolve(block + "wide", linear, 2 * features, seen, x);
+        }
+        int head = net.convolve("head", rectified, config.head(), net.rectify(x), NONE);
+        net.convolve(
+                "out",
+                linear,
+                config.likelihood().parametersPerPixel(image.channels()),
+                head,
+                NONE);
+        return net;
+    }
+}
