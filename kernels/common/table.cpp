@@ -13,6 +13,7 @@
 #include "lookup_free_quantize/lookup_free_quantize.h"
 #include "masked_conv/masked_conv.h"
 #include "norm/norm.h"
+#include "pixel_sampler/pixel_sampler.h"
 #include "random/random.h"
 #include "resample/resample.h"
 #include "softmax/softmax.h"
@@ -86,6 +87,8 @@ const jl_kernels* table() {
         JL_ENTRY(likelihood_levels),
         JL_ENTRY(likelihood_draw),
         JL_ENTRY(levels_of_values),
+        &pixel_sampler_workspace,
+        JL_ENTRY(pixel_sampler),
     };
     return &kernels;
 }
