@@ -116,7 +116,7 @@ inline jl_status check_shape(const jl_pixel_sampler* shape, const jl_sampler_nod
                "pixel_sampler: temperature must be positive and finite, got %g",
                static_cast<double>(s.temperature));
     JL_REQUIRE(
-        s.first_image >= 0 && s.first_image <= kMostElements &&
+        s.first_image >= 0 && s.first_image <= kMostElements && s.batch <= kMostElements &&
             fits({s.first_image + s.batch, s.height, s.width, s.channels}) &&
             (s.first_image + s.batch) * s.height * s.width * s.channels <= 4 * kPhiloxBlocks,
         "pixel_sampler: images up to 2^34 values are possible, got %lld from number %lld on, of %lld x "
@@ -264,6 +264,8 @@ jl_status Program::read(const jl_pixel_sampler* shape, const jl_sampler_node* no
         image_floats += step.rows * step.row_floats(s.width);
         step.weights = weight_floats;
         if (step.node.kind == JL_NODE_MASKED_CONV) weight_floats += weight_floats_of(step);
+        JL_REQUIRE(fits({s.batch, image_floats}) && weight_floats <= kMostElements,
+                   "pixel_sampler: so many maps or weights are more than 2^38 values");
     }
     return check_parameters(s);
 }
