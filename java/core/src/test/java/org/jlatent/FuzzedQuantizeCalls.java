@@ -62,13 +62,14 @@ final class FuzzedQuantizeCalls {
         Scope scope = f.scope();
         Result r =
                 VectorQuantizeOps.forward(scope, x, codebook, f.optional(e.rows()), beta, invalid);
+        Extents given = new Extents(x.shape().withoutLast().toArray(), codebook.shape().toArray());
         List<Made> all = new ArrayList<>();
-        all.add(new Made(r.codes(), Shape.of(e.codes())));
+        all.add(new Made(r.codes(), Shape.of(given.codes())));
         all.add(new Made(r.q(), x.shape()));
-        all.add(new Made(r.rowErrors(), Shape.of(e.rows())));
+        all.add(new Made(r.rowErrors(), Shape.of(given.rows())));
         all.add(new Made(r.codebookLoss(), Shape.of(1)));
         all.add(new Made(r.commitment(), Shape.of(1)));
-        all.add(new Made(r.histogram(), Shape.of(e.counts())));
+        all.add(new Made(r.histogram(), Shape.of(given.counts())));
         all.add(new Made(r.valid(), Shape.of(1)));
         Gradients d =
                 new Gradients(

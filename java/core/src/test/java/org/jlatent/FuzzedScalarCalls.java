@@ -7,7 +7,7 @@ import java.util.Map;
 import org.jlatent.FuzzedCalls.Call;
 import org.jlatent.OpsFuzzTest.Made;
 
-/** Scalar quantizations and rows of length 1 among the calls of {@link OpsFuzzTest}. */
+/** Scalar quantizations, levels and rows of length 1 among the calls of {@link OpsFuzzTest}. */
 final class FuzzedScalarCalls {
     private FuzzedScalarCalls() {}
 
@@ -17,7 +17,10 @@ final class FuzzedScalarCalls {
                 Map.entry("finite scalar", FuzzedScalarCalls::finiteScalar),
                 Map.entry("finite scalar decode", FuzzedScalarCalls::finiteScalarDecode),
                 Map.entry("lookup free", FuzzedScalarCalls::lookupFree),
-                Map.entry("lookup free decode", FuzzedScalarCalls::lookupFreeDecode));
+                Map.entry("lookup free decode", FuzzedScalarCalls::lookupFreeDecode),
+                Map.entry("levels", FuzzedScalarCalls::levelsOfValues),
+                Map.entry("level likelihood", FuzzedScalarCalls::levelLikelihood),
+                Map.entry("level draw", FuzzedScalarCalls::levelDraw));
     }
 
     private static List<Made> l2Normalize(Fuzz f) {
@@ -92,5 +95,60 @@ final class FuzzedScalarCalls {
         Shape shape = f.shape(f.below(3));
         Tensor codes = f.codes(shape, 1 << Math.min(Math.max(dims, 0), 30));
         return made(LookupFreeQuantizeOps.decode(f.scope(), codes, dims), shape.withLast(dims));
+    }
+
+    private static List<Made> levelsOfValues(Fuzz f) {
+        Tensor values = f.tensor(f.shape());
+        return made(
+                LikelihoodLevelsOps.ofValues(f.scope(), values, f.number(2, 300)), values.shape());
+    }
+
+    private static LikelihoodLevelsOps.Options levelOptions(Fuzz f) {
+        return switch (f.below(5)) {
+            case 0 -> LikelihoodLevelsOps.Options.bernoulli();
+            case 1, 2 -> LikelihoodLevelsOps.Options.categorical(f.number(2, 70));
+            default ->
+                    LikelihoodLevelsOps.Options.logisticMixture(
+                            f.number(1, 4), f.number(2, 300), f.number(1, 5));
+        };
+    }
+
+    private static List<Made> levelLikelihood(Fuzz f) {
+        LikelihoodLevelsOps.Options options = levelOptions(f);
+        long xRows = f.extent();
+        long rows = xRows * f.number(1, 3);
+        long pixels = f.extent();
+        Tensor parameters = f.tensor(rows, pixels, options.parametersPerPixel());
+        Tensor x = f.codes(f.bent(xRows, pixels, options.channels()), options.levels());
+        LikelihoodOps.Result r =
+                LikelihoodLevelsOps.nll(
+                        f.scope(),
+                        options,
+                        parameters,
+                        x,
+                        f.optional(rows),
+                        f.optional(1),
+                        f.chance(0.5));
+        return List.of(
+                new Made(r.nllRows(), Shape.of(parameters.shape().get(0))),
+                new Made(r.nllTotal(), Shape.of(1)),
+                new Made(r.dParameters(), parameters.shape()));
+    }
+
+    private static List<Made> levelDraw(Fuzz f) {
+        LikelihoodLevelsOps.Options options = levelOptions(f);
+        Shape shape = f.bent(f.extent(), f.extent(), options.channels());
+        Tensor parameters = f.tensor(shape.withLast(options.parametersPerPixel()).toArray());
+        Tensor x =
+                LikelihoodLevelsOps.draw(
+                        f.scope(),
+                        options,
+                        parameters,
+                        shape,
+                        f.noise(),
+                        f.below(9),
+                        f.setting(0.1, 2),
+                        f.chance(0.7) ? 0 : f.number(0, options.levels()));
+        return made(x, shape);
     }
 }

@@ -24,8 +24,9 @@ final class VaeRecipe implements Recipe {
                             "gaussian",
                             "gaussian-learned",
                             "laplace",
-                            "laplace-learned"),
-                    "of a pixel");
+                            "laplace-learned",
+                            "logistic-mixture"),
+                    "of a pixel; logistic-mixture: of 8-bit values");
     static final Settings.Key<Float> SCALE =
             Settings.number(
                     "likelihood.scale",
@@ -33,6 +34,8 @@ final class VaeRecipe implements Recipe {
                     1e-6,
                     1e6,
                     "standard deviation (gaussian) or b (laplace), where it is not learned");
+    static final Settings.Key<Integer> COMPONENTS =
+            Settings.integer("likelihood.components", 5, 1, "of a logistic-mixture");
     private static final Settings.Key<Float> BETA =
             Settings.number("beta", "1", 0, 1e6, "weight of the KL term");
     private static final Settings.Key<Float> FREE_BITS =
@@ -41,6 +44,7 @@ final class VaeRecipe implements Recipe {
     private static final Settings.Key<Integer> SAMPLES =
             Settings.integer("samples", 1, 1, "samples of z for each image");
 
+    private static final int LEVELS = 256; // of an image's value
     private static final int ROWS = 6400; // of z at once: thousands of samples have to fit, too
 
     private final String name;
@@ -84,7 +88,7 @@ final class VaeRecipe implements Recipe {
         keys.add(NetworkSettings.CHANNELS.withInitial(channels));
         keys.add(NetworkSettings.HIDDEN.withInitial(hidden));
         keys.addAll(List.of(NetworkSettings.LATENT, NetworkSettings.ACTIVATION));
-        keys.addAll(List.of(LIKELIHOOD, SCALE, BETA, FREE_BITS, SAMPLES));
+        keys.addAll(List.of(LIKELIHOOD, SCALE, COMPONENTS, BETA, FREE_BITS, SAMPLES));
         return keys;
     }
 
@@ -96,7 +100,7 @@ final class VaeRecipe implements Recipe {
                         .withHidden(settings.get(NetworkSettings.HIDDEN))
                         .withLatent(settings.get(NetworkSettings.LATENT))
                         .withActivation(settings.get(NetworkSettings.ACTIVATION))
-                        .withLikelihood(likelihood(settings.get(LIKELIHOOD), settings.get(SCALE)))
+                        .withLikelihood(likelihood(settings.get(LIKELIHOOD), image, settings))
                         .withBeta(settings.get(BETA))
                         .withFreeBits(settings.get(FREE_BITS))
                         .withSamples(settings.get(SAMPLES));
@@ -135,12 +139,16 @@ final class VaeRecipe implements Recipe {
                 .put("normalized_error", e.normalizedError());
     }
 
-    static Likelihood likelihood(String name, double scale) {
+    static Likelihood likelihood(String name, ImageShape image, Settings settings) {
+        double scale = settings.get(SCALE);
         return switch (name) {
             case "gaussian" -> Likelihoods.gaussian(scale * scale);
             case "gaussian-learned" -> Likelihoods.gaussianLearned();
             case "laplace" -> Likelihoods.laplace(scale);
             case "laplace-learned" -> Likelihoods.laplaceLearned();
+            case "logistic-mixture" ->
+                    Likelihoods.discretizedLogisticMixture(
+                            settings.get(COMPONENTS), LEVELS, image.channels());
             default -> Likelihoods.bernoulli();
         };
     }

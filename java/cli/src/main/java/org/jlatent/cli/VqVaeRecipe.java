@@ -42,7 +42,8 @@ final class VqVaeRecipe implements Recipe {
                             "gaussian",
                             "gaussian-learned",
                             "laplace",
-                            "laplace-learned"),
+                            "laplace-learned",
+                            "logistic-mixture"),
                     "squared or absolute errors, in units of the data's variance or deviation, or nats of a value");
 
     private static final String PUBLISHED_DATA = "cifar10";
@@ -111,7 +112,7 @@ final class VqVaeRecipe implements Recipe {
     public List<Settings.Key<?>> modelKeys() {
         List<Settings.Key<?>> keys = new ArrayList<>(List.of(LEVELS, HIDDEN, BLOCKS, RESIDUAL));
         keys.addAll(QuantizerSettings.KEYS);
-        keys.addAll(List.of(INITIALIZE, LIKELIHOOD, VaeRecipe.SCALE));
+        keys.addAll(List.of(INITIALIZE, LIKELIHOOD, VaeRecipe.SCALE, VaeRecipe.COMPONENTS));
         return keys;
     }
 
@@ -146,18 +147,18 @@ final class VqVaeRecipe implements Recipe {
                         .withLevels(settings.get(LEVELS))
                         .withHidden(settings.get(HIDDEN))
                         .withResidual(settings.get(BLOCKS), settings.get(RESIDUAL))
-                        .withLikelihood(likelihood(settings))
+                        .withLikelihood(likelihood(image, settings))
                         .withQuantizer(QuantizerSettings.maker(settings))
                         .withInitialize(settings.get(INITIALIZE).equals("on"));
         return new VqVae(init, image, config, seed);
     }
 
-    private static Likelihood likelihood(Settings settings) {
+    private static Likelihood likelihood(ImageShape image, Settings settings) {
         String name = settings.get(LIKELIHOOD);
         return switch (name) {
             case "l2" -> Likelihoods.squaredError();
             case "l1" -> Likelihoods.absoluteError();
-            default -> VaeRecipe.likelihood(name, settings.get(VaeRecipe.SCALE));
+            default -> VaeRecipe.likelihood(name, image, settings);
         };
     }
 

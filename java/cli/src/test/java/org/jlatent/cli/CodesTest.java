@@ -102,6 +102,7 @@ final class CodesTest {
         "quantizer=fsq, 512, 3-3",
         "quantizer=lfq, 512, 3-3",
         "likelihood=gaussian-learned, 16, 3-3",
+        "likelihood=logistic-mixture, 16, 3-3",
     })
     void everyQuantizerGoesThroughEveryCommand(String setting, int codes, String shape)
             throws IOException {

@@ -97,6 +97,8 @@ final class ModelsTest {
         "vae, batch=16",
         "vae, channels=4-6",
         "vae, likelihood=laplace-learned",
+        "vae, likelihood=logistic-mixture",
+        "conv-vae, likelihood=logistic-mixture",
         "conv-vae, channels=4-6",
         "conv-vae, likelihood=gaussian-learned",
         "autoencoder, batch=16",

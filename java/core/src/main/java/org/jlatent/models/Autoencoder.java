@@ -38,10 +38,7 @@ public final class Autoencoder extends LatentModel {
         Networks networks =
                 new Networks(init, image, config.channels(), config.hidden(), config.activation());
         encoder = child("encoder", networks.encoder(config.latent()));
-        decoder =
-                child(
-                        "decoder",
-                        networks.decoder(config.latent(), config.loss().parametersPerValue()));
+        decoder = child("decoder", networks.decoder(config.latent(), config.loss()));
     }
 
     /** What the model was made from. */

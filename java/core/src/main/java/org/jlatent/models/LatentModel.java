@@ -72,7 +72,7 @@ public abstract class LatentModel extends Model {
      * The parameters of p(x|z).
      *
      * @param z {@code [rows, latent]}
-     * @return {@code [rows, parametersPerValue values]}
+     * @return {@code [rows, parametersPerPixel pixels]}
      */
     public abstract Tensor decode(Tape tape, Tensor z);
 

@@ -14,6 +14,7 @@ import org.jlatent.nn.ConvTranspose2d;
 import org.jlatent.nn.Functions;
 import org.jlatent.nn.Init;
 import org.jlatent.nn.Layer;
+import org.jlatent.nn.Likelihood;
 import org.jlatent.nn.Linear;
 import org.jlatent.nn.Reshape;
 import org.jlatent.nn.Sequential;
@@ -102,11 +103,9 @@ final class Networks {
         return new Sequential(layers.toArray(Layer[]::new));
     }
 
-    /**
-     * {@code [rows, in]} to {@code [rows, parameters values]}: all first parameters of a row, then
-     * all second ones.
-     */
-    Sequential decoder(int in, int parameters) {
+    /** {@code [rows, in]} to the parameters that a likelihood of the images needs. */
+    Sequential decoder(int in, Likelihood likelihood) {
+        int outputs = likelihood.parametersPerPixel(image.channels());
         List<Layer> layers = new ArrayList<>();
         int width = in;
         for (int i = hidden.length - 1; i >= 0; i--) {
@@ -114,7 +113,8 @@ final class Networks {
             width = hidden[i];
         }
         if (channels.length == 0) {
-            layers.add(new Linear(init, width, (long) image.values() * parameters));
+            long pixels = (long) image.height() * image.width();
+            layers.add(new Linear(init, width, pixels * outputs));
             return new Sequential(layers.toArray(Layer[]::new));
         }
         int levels = channels.length;
@@ -125,7 +125,7 @@ final class Networks {
                         halved(image.width(), levels),
                         channels[levels - 1]));
         for (int level = levels - 1; level >= 0; level--) {
-            int filters = level == 0 ? image.channels() * parameters : channels[level - 1];
+            int filters = level == 0 ? outputs : channels[level - 1];
             layers.add(
                     new ConvTranspose2d(
                             init,
@@ -138,12 +138,13 @@ final class Networks {
                             halved(image.width(), level) % 2,
                             level == 0 ? Activation.IDENTITY : activation));
         }
-        layers.add((tape, x) -> planes(tape, x, parameters));
+        layers.add((tape, x) -> planes(tape, x, likelihood));
         return new Sequential(layers.toArray(Layer[]::new));
     }
 
-    /** {@code [rows, height, width, parameters channels]} to {@code [rows, parameters values]}. */
-    static Tensor planes(Tape tape, Tensor x, int parameters) {
+    /** {@code [rows, height, width, parametersPerPixel]} to a likelihood's rows. */
+    static Tensor planes(Tape tape, Tensor x, Likelihood likelihood) {
+        int parameters = likelihood.planes();
         long rows = x.shape().get(0);
         long channels = x.shape().get(3) / parameters;
         long values = x.shape().get(1) * x.shape().get(2) * channels;

@@ -48,11 +48,7 @@ public final class Vae extends LatentModel {
         Networks networks =
                 new Networks(init, image, config.channels(), config.hidden(), config.activation());
         encoder = child("encoder", networks.encoder(2 * config.latent()));
-        decoder =
-                child(
-                        "decoder",
-                        networks.decoder(
-                                config.latent(), config.likelihood().parametersPerValue()));
+        decoder = child("decoder", networks.decoder(config.latent(), config.likelihood()));
         posterior =
                 GaussianOps.Options.plain()
                         .withSite(NOISE)

@@ -20,7 +20,8 @@ import org.jlatent.data.ImageSet;
  *     et al. 2016]
  * @param normalizedError squared error of the reconstruction at the posterior's mean / variance of
  *     the data
- * @param bitsPerDim {@code nll} in bits a pixel, for images of zeros and ones; NaN for others
+ * @param bitsPerDim {@code nll} in bits a value, for a {@linkplain org.jlatent.nn.Likelihood#levels
+ *     likelihood of levels} and for images of zeros and ones; NaN for others
  */
 public record VaeEvaluation(
         double elbo,
@@ -132,6 +133,7 @@ public record VaeEvaluation(
 
         VaeEvaluation result() {
             int n = images.size();
+            boolean discrete = binary || vae.likelihood().levels() > 0;
             int active = 0;
             for (int d = 0; d < meanSum.length; d++) {
                 double mean = meanSum[d] / n;
@@ -144,7 +146,7 @@ public record VaeEvaluation(
                     kl / n,
                     active,
                     errors.normalized(),
-                    binary ? nll / n / images.dimensions() / Math.log(2) : Double.NaN);
+                    discrete ? nll / n / images.dimensions() / Math.log(2) : Double.NaN);
         }
     }
 }

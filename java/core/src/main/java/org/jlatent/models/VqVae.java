@@ -89,7 +89,7 @@ public final class VqVae extends LatentModel {
         this.grid = grid;
         this.config = config;
         int dims = Math.toIntExact(quantizer.dims());
-        int outputs = image().channels() * config.likelihood().parametersPerValue();
+        int outputs = config.likelihood().parametersPerPixel(image().channels());
         ResidualNetworks networks = new ResidualNetworks(init, image(), config);
         encoder = child("encoder", networks.encoder(image().channels(), dims));
         this.quantizer = child("quantizer", quantizer);
@@ -142,10 +142,9 @@ public final class VqVae extends LatentModel {
         return quantizer.forward(tape, vectors(tape, x, of));
     }
 
-    /** The parameters of p(x|codes), {@code [batch, parametersPerValue values]}. */
+    /** The parameters of p(x|codes), {@code [batch, parametersPerPixel pixels]}. */
     Tensor decodeVectors(Tape tape, Tensor vectors) {
-        return Networks.planes(
-                tape, decoder.forward(tape, vectors), likelihood().parametersPerValue());
+        return Networks.planes(tape, decoder.forward(tape, vectors), likelihood());
     }
 
     /**

@@ -13,13 +13,36 @@ public interface Likelihood {
     /** For messages and configuration: {@code "bernoulli"}. */
     String name();
 
-    /** Decoder outputs for each value of x. */
-    int parametersPerValue();
+    /**
+     * Decoder outputs for a pixel.
+     *
+     * @param channels of an image
+     * @throws IllegalArgumentException if it takes images of other channels
+     */
+    int parametersPerPixel(int channels);
+
+    /**
+     * What a row of parameters looks like. 1: pixel by pixel, as a network's last layer writes
+     * them. 2: the first parameters of all values, then the second ones.
+     */
+    int planes();
+
+    /**
+     * Levels that a value can have; 0: any number.
+     *
+     * <p>With levels, losses are negative logarithms of probabilities, which sum to 1, and {@code
+     * loss / (dims log 2)} are bits a dimension. Without, they are those of densities: of images of
+     * {@code n} levels, dequantized to [0, 1], {@code loss / (dims log 2) + log2(n)} bounds what
+     * the levels take [Theis et al. 2016]; without dequantization it is no bound.
+     */
+    default int levels() {
+        return 0;
+    }
 
     /**
      * Negative log-likelihood.
      *
-     * @param parameters {@code [rows, parametersPerValue dims]}: the decoder's output
+     * @param parameters {@code [rows, parametersPerPixel pixels]}: the decoder's output
      * @param x {@code [rows / samples, dims]}: row r is held against row r / samples
      * @param weight one element that multiplies the total
      */

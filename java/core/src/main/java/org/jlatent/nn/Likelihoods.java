@@ -3,6 +3,7 @@ package org.jlatent.nn;
 import java.util.List;
 import java.util.function.DoubleUnaryOperator;
 import org.jlatent.JlatentException;
+import org.jlatent.LikelihoodLevelsOps;
 import org.jlatent.LikelihoodOps;
 import org.jlatent.LikelihoodOps.Distribution;
 import org.jlatent.Ops;
@@ -53,6 +54,33 @@ public final class Likelihoods {
     }
 
     /**
+     * Pixels of {@code levels} values {@code k / (levels - 1)} in [0, 1]: 256 of 8-bit images, or
+     * codes. The decoder gives each value the logits of all levels, one after another.
+     *
+     * <p>As x it takes images, or i32 levels {@code 0 .. levels - 1} as they are.
+     *
+     * @throws IllegalArgumentException unless levels are from 2 to 2^24
+     */
+    public static Likelihood categorical(int levels) {
+        return new LevelLikelihood("categorical", LikelihoodLevelsOps.Options.categorical(levels));
+    }
+
+    /**
+     * The same pixels by a mixture of logistic distributions, of which each level has a bin
+     * [Salimans et al. 2017, eq. 1-3]; a pixel's channels share the component, and later ones
+     * depend on those before.
+     *
+     * @param components 5 to 10 mostly
+     * @param channels of the images
+     * @throws IllegalArgumentException if there is no such mixture
+     */
+    public static Likelihood discretizedLogisticMixture(int components, int levels, int channels) {
+        return new LevelLikelihood(
+                "logistic-mixture",
+                LikelihoodLevelsOps.Options.logisticMixture(channels, levels, components));
+    }
+
+    /**
      * Squared errors, summed over an image: a normal distribution's likelihood without its
      * constants. For autoencoders, which claim no probability.
      */
@@ -74,48 +102,59 @@ public final class Likelihoods {
         return (float) Math.log(value);
     }
 
+    /** A kernel's loss with gradient. */
+    interface Nll {
+        LikelihoodOps.Result of(Tensor rowWeight, Tensor weight, boolean gradient);
+    }
+
+    /** Its loss on the tape. */
+    static Likelihood.Loss recorded(
+            Tape tape, String name, Tensor parameters, Tensor weight, Nll nll) {
+        LikelihoodOps.Result r = nll.of(null, weight, tape.tracks(parameters));
+        tape.record(
+                name,
+                List.of(parameters),
+                List.of(r.nllTotal(), r.nllRows()),
+                () -> {
+                    Tensor dTotal = tape.gradient(r.nllTotal());
+                    if (dTotal != null) {
+                        tape.accumulate(
+                                parameters,
+                                tape.isSeed(dTotal)
+                                        ? r.dParameters()
+                                        : Ops.scale(tape.scope(), r.dParameters(), dTotal));
+                    }
+                    Tensor dRows = tape.gradient(r.nllRows());
+                    if (dRows != null) { // the rows' own gradients as weights: one more pass,
+                        // only for losses built on rows
+                        tape.accumulate(parameters, nll.of(dRows, null, true).dParameters());
+                    }
+                });
+        return new Likelihood.Loss(r.nllRows(), r.nllTotal());
+    }
+
     private record Fused(String name, LikelihoodOps.Options options) implements Likelihood {
 
         @Override
-        public int parametersPerValue() {
+        public int parametersPerPixel(int channels) {
+            return channels * planes();
+        }
+
+        @Override
+        public int planes() {
             return options.parametersPerValue();
         }
 
         @Override
         public Loss loss(Tape tape, Tensor parameters, Tensor x, Tensor weight) {
-            boolean gradient = tape.tracks(parameters);
-            LikelihoodOps.Result r =
-                    LikelihoodOps.nll(tape.scope(), options, parameters, x, null, weight, gradient);
-            tape.record(
+            return recorded(
+                    tape,
                     name,
-                    List.of(parameters),
-                    List.of(r.nllTotal(), r.nllRows()),
-                    () -> {
-                        Tensor dTotal = tape.gradient(r.nllTotal());
-                        if (dTotal != null) {
-                            tape.accumulate(
-                                    parameters,
-                                    tape.isSeed(dTotal)
-                                            ? r.dParameters()
-                                            : Ops.scale(tape.scope(), r.dParameters(), dTotal));
-                        }
-                        Tensor dRows = tape.gradient(r.nllRows());
-                        if (dRows != null) { // the rows' own gradients as weights: one more pass,
-                            // only for losses built on rows
-                            tape.accumulate(
-                                    parameters,
-                                    LikelihoodOps.nll(
-                                                    tape.scope(),
-                                                    options,
-                                                    parameters,
-                                                    x,
-                                                    dRows,
-                                                    null,
-                                                    true)
-                                            .dParameters());
-                        }
-                    });
-            return new Loss(r.nllRows(), r.nllTotal());
+                    parameters,
+                    weight,
+                    (rows, all, gradient) ->
+                            LikelihoodOps.nll(
+                                    tape.scope(), options, parameters, x, rows, all, gradient));
         }
 
         @Override
@@ -135,8 +174,8 @@ public final class Likelihoods {
 
         @Override
         public float[] mean(float[] parameters, int dims) {
-            int stride = dims * parametersPerValue();
-            float[] mean = new float[parameters.length / parametersPerValue()];
+            int stride = dims * planes();
+            float[] mean = new float[parameters.length / planes()];
             for (int i = 0; i < mean.length; i++) {
                 float location = parameters[i / dims * stride + i % dims];
                 mean[i] =
@@ -154,8 +193,13 @@ public final class Likelihoods {
             implements Likelihood {
 
         @Override
-        public int parametersPerValue() {
-            return likelihood.parametersPerValue();
+        public int parametersPerPixel(int channels) {
+            return likelihood.parametersPerPixel(channels);
+        }
+
+        @Override
+        public int planes() {
+            return likelihood.planes();
         }
 
         @Override

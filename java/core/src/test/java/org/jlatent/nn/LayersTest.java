@@ -1,5 +1,6 @@
 package org.jlatent.nn;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -10,6 +11,8 @@ import org.jlatent.Activation;
 import org.jlatent.Device;
 import org.jlatent.GaussianOps;
 import org.jlatent.GradientCheck;
+import org.jlatent.JlatentException;
+import org.jlatent.LikelihoodLevelsOps;
 import org.jlatent.Posterior;
 import org.jlatent.Random;
 import org.jlatent.Scope;
@@ -155,7 +158,7 @@ final class LayersTest {
                         Likelihoods.laplace(0.7),
                         Likelihoods.laplaceLearned());
         for (Likelihood likelihood : all) {
-            Tensor parameters = input(4, 3L * likelihood.parametersPerValue());
+            Tensor parameters = input(4, 3L * likelihood.planes());
             Tensor x =
                     scope.of(
                             Shape.of(2, 3),
@@ -185,6 +188,105 @@ final class LayersTest {
                         return Functions.add(tape, total, total);
                     });
             assertEquals(12, likelihood.mean(parameters.toFloatArray(), 3).length);
+        }
+    }
+
+    @Test
+    void likelihoodsOfLevelsInTotalAndByRows() {
+        for (Likelihood likelihood :
+                List.of(
+                        Likelihoods.categorical(5),
+                        Likelihoods.discretizedLogisticMixture(2, 5, 3))) {
+            Tensor parameters = input(4, likelihood.parametersPerPixel(3)); // one pixel
+            Tensor images = scope.of(Shape.of(2, 3), 0, 0.25f, 1, 0.75f, 0.5f, 0.75f);
+            Tensor levels = scope.ofInts(Shape.of(2, 3), 0, 1, 4, 3, 2, 3);
+            Tensor weight = scope.scalar(0.4f);
+            assertArrayEquals(
+                    likelihood
+                            .loss(Tape.inference(scope), parameters, levels, weight)
+                            .rows()
+                            .toFloatArray(),
+                    likelihood
+                            .loss(Tape.inference(scope), parameters, images, weight)
+                            .rows()
+                            .toFloatArray());
+            GradientCheck.check(
+                    scope,
+                    parameters,
+                    (tape, p) -> likelihood.loss(tape, p, images, weight).total());
+            GradientCheck.check(
+                    scope,
+                    parameters,
+                    (tape, p) -> {
+                        Tensor rows = likelihood.loss(tape, p, images, weight).rows();
+                        return loss(tape, Functions.reshape(tape, rows, Shape.of(4, 1)));
+                    },
+                    6e-3); // losses of order 10
+            float[] mean = likelihood.mean(parameters.toFloatArray(), 3);
+            assertEquals(12, mean.length);
+            for (float value : mean) {
+                assertTrue(value >= 0 && value <= 1, "mean " + value);
+            }
+            assertEquals(5, likelihood.levels());
+            likelihood.check(images.toFloatArray());
+            for (float wrong : new float[] {0.3f, -0.25f, 1.25f, Float.NaN}) {
+                String message =
+                        assertThrows(
+                                        JlatentException.class,
+                                        () -> likelihood.check(new float[] {0, wrong}))
+                                .getMessage();
+                assertTrue(message.contains("of 5 levels takes values k / 4"), message);
+            }
+        }
+        assertEquals(0, Likelihoods.gaussian(1).levels());
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> Likelihoods.discretizedLogisticMixture(2, 5, 3).parametersPerPixel(1));
+    }
+
+    /** The mean of what is drawn; of a mixture that stays within the range. */
+    @Test
+    void meansOfLevelsAreThoseOfDraws() {
+        int pixels = 20_000;
+        Random random = new Random(scope, 5);
+        float[] logits = {0.3f, -1, 2, 0.1f, 1};
+        float[] mixture = {
+            0.5f, -0.2f, -0.3f, 0.2f, 0.1f, -0.1f, -3, -2.5f, -2.8f, -3, 0.4f, -0.9f
+        };
+        List<LikelihoodLevelsOps.Options> options =
+                List.of(
+                        LikelihoodLevelsOps.Options.categorical(5),
+                        LikelihoodLevelsOps.Options.logisticMixture(2, 256, 2));
+        List<Likelihood> likelihoods =
+                List.of(
+                        Likelihoods.categorical(5),
+                        Likelihoods.discretizedLogisticMixture(2, 256, 2));
+        for (int which = 0; which < 2; which++) {
+            float[] pixel = which == 0 ? logits : mixture;
+            int channels = which + 1;
+            float[] all = new float[pixels * pixel.length];
+            for (int i = 0; i < all.length; i++) {
+                all[i] = pixel[i % pixel.length];
+            }
+            int[] drawn =
+                    LikelihoodLevelsOps.draw(
+                                    scope,
+                                    options.get(which),
+                                    scope.of(Shape.of(1, all.length), all),
+                                    Shape.of(1, (long) pixels * channels),
+                                    random,
+                                    1,
+                                    1,
+                                    0)
+                            .toIntArray();
+            float[] mean = likelihoods.get(which).mean(pixel, channels);
+            for (int c = 0; c < channels; c++) {
+                double sum = 0;
+                for (int i = c; i < drawn.length; i += channels) {
+                    sum += drawn[i];
+                }
+                assertEquals(mean[c], sum / pixels / (likelihoods.get(which).levels() - 1), 0.01);
+            }
         }
     }
 
