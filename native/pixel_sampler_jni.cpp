@@ -8,8 +8,17 @@ static_assert(sizeof(jl_sampler_node) == 72, "PixelSamplerKernels.Nodes writes 7
 jl_pixel_sampler sampler_shape(jlong batch, jlong height, jlong width, jlong channels, jlong first_image,
                                jint levels, jint groups, jint distribution, jint top_k, jfloat temperature,
                                jint site) {
-    return {batch,  height,       width, channels,    first_image,                levels,
-            groups, distribution, top_k, temperature, static_cast<uint32_t>(site)};
+    return {batch,
+            height,
+            width,
+            channels,
+            first_image,
+            levels,
+            groups,
+            distribution,
+            top_k,
+            temperature,
+            static_cast<uint32_t>(site)};
 }
 
 }  // namespace
