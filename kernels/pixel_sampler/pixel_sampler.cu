@@ -131,7 +131,7 @@ struct Team {
         float sum[kPixels] = {};
         int64_t base = 0;
         do {
-            __syncthreads();  // the last part, and the last tile's sums, have been read
+            if (base > 0) __syncthreads();  // the last part has been read
             for (int i = static_cast<int>(threadIdx.x); i < kPixels * kDepth; i += kThreads) {
                 const int64_t p = start + i / kDepth, k = base + i % kDepth;
                 shared->seen[i / kDepth][i % kDepth] =

@@ -23,6 +23,14 @@ Network raster(int64_t batch, int64_t height, int64_t width) {
     return n;
 }
 
+// More values of a pixel's surroundings than a block has in shared memory at a time.
+Network deep(int64_t batch, int64_t height, int64_t width) {
+    Network n(batch, height, width, 1, 2);
+    const int h = n.conv(n.pixels(), {JL_RASTER_A, 7, 131, JL_RECTIFIED});
+    n.conv(n.conv(h, {JL_RASTER_B, 3, 70, JL_GATE}), {JL_RASTER_B, 1, 1});
+    return n;
+}
+
 // Gated PixelCNN: two stacks; the horizontal one with residuals, and skips that meet before the head; conditioned.
 Network gated(int64_t batch, int64_t height, int64_t width, int64_t depth, bool conditioned) {
     Network n(batch, height, width, 1, 2);
@@ -119,6 +127,7 @@ void expect_naive(Network&& network) {
 TEST(PixelSampler, RasterKernelsEqualNaiveSampling) {
     expect_naive(raster(1, 6, 5));
     expect_naive(raster(3, 5, 9));
+    expect_naive(deep(9, 3, 4));
 }
 
 TEST(PixelSampler, TwoStacksEqualNaiveSampling) {
