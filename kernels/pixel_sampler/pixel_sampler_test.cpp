@@ -214,6 +214,25 @@ TEST(PixelSampler, NaNReachesWhatSeesIt) {
     }
 }
 
+// What a group does not see is not even multiplied with 0: neither what will be drawn, nor what stood there a row before.
+TEST(PixelSampler, HiddenGroupsMayBeNaN) {
+    Network n(1, 4, 5, 3, 2, 3);
+    n.shape.distribution = JL_CATEGORICAL;
+    std::vector<float> map(20 * 6, 0.0f);
+    map[(1 * 5 + 2) * 6 + 2] = std::numeric_limits<float>::quiet_NaN();  // pixel (1, 2), the second colour
+    Floats condition(map);
+    const int given = n.given(6);
+    n.nodes[0].data = condition.data();
+    const int h = n.conv(n.pixels(), {JL_HORIZONTAL_A, 3, 6, JL_PLAIN, -1, false, 3});
+    n.conv(h, {JL_HORIZONTAL_B, 1, 6, JL_PLAIN, given, false, 3});
+    const Levels image = sample(n, Levels(60, -1)).image;
+    for (int i = 0; i < 60; ++i) {
+        const int y = i / 15, x = i / 3 % 5, c = i % 3;
+        const bool sees = y == 1 && (x > 2 || (x == 2 && c >= 1));  // rows know nothing of each other
+        EXPECT_EQ(image[static_cast<size_t>(i)] < 0, sees) << "pixel " << y << ", " << x << ", colour " << c;
+    }
+}
+
 TEST(PixelSampler, BadProgramsAreNamed) {
     const auto expect = [](Network& n, const std::string& text) {
         auto random = random_state(1, 0);
