@@ -37,16 +37,6 @@ typedef struct {
     int64_t dtype;                  /* jl_dtype of x, y and weight */
 } jl_conv;
 
-/* Windows over x [batch, height, width, channels], y as a convolution's; padding is left out of both the
- * maximum and the average. */
-typedef struct {
-    int64_t batch, height, width, channels;
-    int64_t kernel_height, kernel_width;
-    int64_t stride_y, stride_x;
-    int64_t pad_top, pad_left, pad_bottom, pad_right;
-    int64_t average; /* 0: maximum */
-} jl_pool;
-
 typedef struct {
     uint32_t abi_version;
     uint32_t struct_size;

@@ -6,15 +6,6 @@ namespace {
 
 const jl_dense* dense(jlong table) { return pointer<const jl_dense>(table); }
 
-// A shape struct is nothing but 64-bit numbers, and comes as an array of them in the struct's order.
-template <class Shape>
-Shape shape_of(JNIEnv* env, jlongArray numbers) {
-    static_assert(sizeof(Shape) % sizeof(jlong) == 0);
-    Shape shape = {};
-    env->GetLongArrayRegion(numbers, 0, sizeof(Shape) / sizeof(jlong), reinterpret_cast<jlong*>(&shape));
-    return shape;
-}
-
 }  // namespace
 
 JL_JNI(jint, OneDnn, matmul0)

@@ -36,3 +36,11 @@ JL_JNI(jint, ElementwiseKernels, copyBlocks0)
     return kernels(table)->copy_blocks(pointer<const float>(x), x_stride, pointer<float>(out), out_stride,
                                        rows, columns, stream_of(stream));
 }
+
+JL_JNI(jint, ElementwiseKernels, biasActivation0)
+(JNIEnv*, jclass, jlong table, jint activation, jint x_dtype, jlong x, jlong bias, jint y_dtype, jlong y,
+ jlong rows, jlong columns, jlong stream) {
+    return kernels(table)->bias_activation(activation, x_dtype, pointer<const void>(x),
+                                           pointer<const float>(bias), y_dtype, pointer<void>(y), rows,
+                                           columns, stream_of(stream));
+}

@@ -26,16 +26,16 @@ jlink --add-modules java.base,java.logging,java.management,jdk.unsupported,java.
 
 say "jars, stored without compression for xz to work on"
 property() { sed -nE "s/.*<$1>([^<]*)<.*/\1/p" "$home/pom.xml"; }
-jcuda=$(property jcuda.version)
 console=org.junit.platform:junit-platform-console-standalone:1.$(property junit.version | cut -d. -f2-) # for JUnit 5.x
 (cd "$home" && mvn -q -B -N -Dstyle.color=never org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy \
     -Dartifact="$console" -DoutputDirectory="$scratch/console") >&2
 mapfile -t ours < <(find "$home"/java/{core,cuda}/target -maxdepth 1 -name 'jlatent-*.jar' ! -name '*-sources.jar' ! -name '*-javadoc.jar')
-for jar in "${ours[@]}" "$home"/java/cli/target/lib/jcuda-"$jcuda".jar \
-    "$home"/java/cli/target/lib/jcuda-natives-"$jcuda"-linux-x86_64.jar "$scratch"/console/*.jar; do
+# JCuda with its native libraries, and what jlatent-core needs itself.
+mapfile -t theirs < <(find "$home/java/cli/target/lib" -name 'jc*-*.jar' -o -name 'jackson-*.jar' -o -name 'commons-*.jar')
+for jar in "${ours[@]}" "${theirs[@]}" "$scratch"/console/*.jar; do
     mkdir "$scratch/jar"
-    # JCuda's PTX compiler is the largest of its libraries, and not ours to use.
-    (cd "$scratch/jar" && jar -xf "$jar" && rm -f lib/libJNvPTXCompiler-* && jar -c0Mf "$pack/jars/$(basename "$jar")" .)
+    # JCuda's PTX compiler is the largest of its libraries, and not ours to use; nor are these others.
+    (cd "$scratch/jar" && jar -xf "$jar" && rm -f lib/libJ{NvPTXCompiler,Nvrtc,CudaRuntime,Cublas}-* && jar -c0Mf "$pack/jars/$(basename "$jar")" .)
     rm -r "$scratch/jar"
 done
 cp -r "$home/java/cuda/target/test-classes" "$pack/"

@@ -7,7 +7,8 @@
 //   value -= learning_rate (m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon) + weight_decay value)
 //   average = average_decay average + (1 - average_decay) value
 // A norm that is not finite, or whose square overflows f32, changes no tensor: state->skipped counts it,
-// state->scale is 0, state->step stays.
+// state->scale is 0, state->step stays. With state->stop neither do the steps after it change anything, and are counted: who
+// looks at the state late finds the tensors as that step found them.
 //
 // tensors         [tensor_count] descriptors in the table's memory, read only; a null gradient leaves its tensor alone
 // state           in the table's memory; step, skipped, gradient_norm and scale are written
@@ -30,18 +31,19 @@ struct AdamStep {
 
     // After the norm is known: what this step does. Counts it in the state.
     static JL_HOST_DEVICE AdamStep begin(jl_adam_state* state, float norm) {
-        const bool finite = norm - norm == 0.0f;
+        const bool stopped = state->stop != 0 && state->skipped != 0;
+        const bool skipped = stopped || norm - norm != 0.0f;
         state->gradient_norm = norm;
-        state->scale = !finite                                            ? 0.0f
+        state->scale = skipped                                            ? 0.0f
                        : state->max_norm > 0.0f && norm > state->max_norm ? state->max_norm / norm
                                                                           : 1.0f;
-        if (finite)
-            ++state->step;
-        else
+        if (skipped)
             ++state->skipped;
+        else
+            ++state->step;
         // In double: beta2^t near 1 leaves few digits of 1 - beta2^t in f32.
         const double t = static_cast<double>(state->step);
-        return {!finite,
+        return {skipped,
                 state->scale,
                 state->beta1,
                 state->beta2,

@@ -235,6 +235,28 @@ TEST(Adam, AGradientThatIsNotFiniteChangesNothing) {
         }
 }
 
+TEST(Adam, WhereItIsToStopNothingFollowsASkippedStep) {
+    std::vector<Tensor> all = tensors();
+    auto list = descriptors(all);
+    auto state = state_of({});
+    Workspace w(kernels().adam_workspace(static_cast<int32_t>(all.size())));
+    jl_adam_state stopping = state.read()[0];
+    stopping.stop = 1;
+    state.write({stopping});
+    for (Tensor& t : all) give_gradient(t, std::vector<float>(t.count, 0.1f));
+    ASSERT_OK(step_once(list, state, w));
+    EXPECT_EQ(state.read()[0].step, 1u);
+    give_gradient(all[0], std::vector<float>(all[0].count, std::numeric_limits<float>::infinity()));
+    ASSERT_OK(step_once(list, state, w));
+    give_gradient(all[0], std::vector<float>(all[0].count, 0.1f));
+    const auto before = all[0].value.read();
+    ASSERT_OK(step_once(list, state, w));
+    EXPECT_EQ(all[0].value.read(), before);
+    EXPECT_EQ(state.read()[0].step, 1u);
+    EXPECT_EQ(state.read()[0].skipped, 2u);
+    EXPECT_TRUE(std::isfinite(state.read()[0].gradient_norm));
+}
+
 TEST(Adam, SameBitsInEveryRun) {
     std::vector<std::vector<float>> results[2];
     for (auto& result : results) {

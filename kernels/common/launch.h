@@ -34,9 +34,9 @@ template <class... Parameters, class... Args>
 jl_status launch_clusters(const char* operation, unsigned cluster, dim3 grid, dim3 block, size_t shared_bytes,
                           jl_stream stream, void (*kernel)(Parameters...), Args... args) {
 #ifdef JL_EMULATED
-    (void)stream;
-    return launched(operation, emulator::launch({grid, block, shared_bytes, false, cluster}, kernel,
-                                                Parameters(args)...));
+    return launched(operation,
+                    emulator::launch({grid, block, shared_bytes, false, cuda_stream(stream), cluster}, kernel,
+                                     Parameters(args)...));
 #else
     cudaLaunchAttribute clusters = {};
     clusters.id = cudaLaunchAttributeClusterDimension;

@@ -13,7 +13,9 @@
 #include "lookup_free_quantize/lookup_free_quantize.h"
 #include "masked_conv/masked_conv.h"
 #include "norm/norm.h"
+#include "pad/pad.h"
 #include "pixel_sampler/pixel_sampler.h"
+#include "pool/pool.h"
 #include "random/random.h"
 #include "resample/resample.h"
 #include "softmax/softmax.h"
@@ -83,6 +85,10 @@ const jl_kernels* table() {
         JL_ENTRY(masked_conv_backward_gate),
         JL_ENTRY(masked_conv_backward_data),
         JL_ENTRY(masked_conv_backward_weight),
+        JL_ENTRY(bias_activation),
+        JL_ENTRY(pool_forward),
+        JL_ENTRY(pool_backward),
+        JL_ENTRY(pad),
         &likelihood_levels_workspace,
         JL_ENTRY(likelihood_levels),
         JL_ENTRY(likelihood_draw),

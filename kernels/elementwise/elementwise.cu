@@ -68,6 +68,23 @@ __global__ void convert_kernel(const From* __restrict__ x, To* __restrict__ out,
     store_quad(out, i, n, load_quad(x, i, n));
 }
 
+// y may be x.
+template <class F, class From, class To>
+__global__ void bias_activation_kernel(const From* x, const float* __restrict__ bias, To* y, int64_t count,
+                                       int64_t columns) {
+    const int64_t i = quad_start();
+    const int n = quad_count(i, count);
+    Quad q = load_quad(x, i, n);
+    int64_t c = i % columns;
+    JL_UNROLL
+    for (int k = 0; k < 4; ++k) {
+        if (bias != nullptr) q.v[k] += bias[c];
+        c = c + 1 == columns ? 0 : c + 1;
+        q.v[k] = F::value(q.v[k]);
+    }
+    store_quad(y, i, n, q);
+}
+
 // out may be x.
 __global__ void scale_kernel(const float* x, const float* __restrict__ factor, float* out, int64_t count) {
     const int64_t i = quad_start();
@@ -273,6 +290,22 @@ jl_status copy_blocks(const float* x, int64_t x_stride, float* out, int64_t out_
     return launch("copy_blocks", static_cast<unsigned>((threads + kBlock - 1) / kBlock), kBlock, 0, stream,
                   wide ? copy_blocks_kernel<4> : copy_blocks_kernel<1>, x, x_stride, out, out_stride, rows,
                   columns);
+}
+
+jl_status bias_activation(int32_t activation, int32_t x_dtype, const void* x, const float* bias,
+                          int32_t y_dtype, void* y, int64_t rows, int64_t columns, jl_stream stream) {
+    if (const jl_status status = check_bias_activation(x, y, rows, columns)) return status;
+    const int64_t count = rows * columns;
+    if (count == 0) return JL_OK;
+    return with_activation(activation, [=](auto f) {
+        return with_types(x_dtype, y_dtype, [=](auto* from, auto* to) {
+            using From = std::remove_cv_t<std::remove_pointer_t<decltype(from)>>;
+            using To = std::remove_cv_t<std::remove_pointer_t<decltype(to)>>;
+            return launch("bias_activation", quad_grid(count), kBlock, 0, stream,
+                          bias_activation_kernel<decltype(f), From, To>, static_cast<const From*>(x), bias,
+                          static_cast<To*>(y), count, columns);
+        });
+    });
 }
 
 }  // namespace jlatent::JL_TABLE

@@ -10,16 +10,18 @@
 //   sum_axis              out[o,i] = sum_j x[o,j,i]  of x [outer, n, inner]; outer = 1: the gradient of a bias
 //   copy_blocks           out[r,c] = x[r,c]  for r < rows, c < columns: rows start x_stride and out_stride elements
 //                         apart, what lies between is left alone. Concatenates and cuts along any axis.
+//   bias_activation       y[r,c] = f(x[r,c] + bias[c])  of x [rows, columns]; bias may be null. f32 or bf16, x bf16 only
+//                         with y bf16; y may be x where both have one type. What follows a product that cannot fuse it.
 //
 //   relu max(x, 0)   tanh   sigmoid 1 / (1 + e^-x)   softplus log(1 + e^x)
 //   elu x or e^x - 1 [Clevert et al. 2016]           silu x sigmoid(x) [Elfwing et al. 2018]
 //   gelu x Phi(x), by tanh [Hendrycks, Gimpel 2016]
 //
-// All arrays contiguous f32, any alignment; no overlap but where said.
+// All arrays contiguous f32 but where said, any alignment; no overlap but where said.
 // deterministic   yes; tables agree to a few ulp
 // workspace       sum_axis: sum_axis_workspace(outer, n, inner) bytes
 // bytes           forward 8 n, backward 12 n, add and multiply 12 n, scale 8 n, fill 4 n, to and from bf16 6 n, sum_axis 4 outer n inner,
-//                 copy_blocks 8 rows columns
+//                 copy_blocks 8 rows columns, bias_activation 8 rows columns in f32
 #pragma once
 #include "host_device.h"
 #include "jlatent.h"
@@ -151,6 +153,28 @@ inline jl_status check_copy_blocks(const float* x, int64_t x_stride, const float
     return JL_OK;
 }
 
+// Calls f with null pointers of the types of x and y.
+template <class F>
+jl_status with_types(int32_t x_dtype, int32_t y_dtype, F f) {
+    const float* f32 = nullptr;
+    const uint16_t* bf16 = nullptr;
+    if (x_dtype == JL_F32 && y_dtype == JL_F32) return f(f32, f32);
+    if (x_dtype == JL_F32 && y_dtype == JL_BF16) return f(f32, bf16);
+    if (x_dtype == JL_BF16 && y_dtype == JL_BF16) return f(bf16, bf16);
+    return fail(JL_BAD_ARGUMENT,
+                "bias_activation: types %d to %d; f32 to f32 or bf16 and bf16 to bf16 are there", x_dtype,
+                y_dtype);
+}
+
+inline jl_status check_bias_activation(const void* x, const void* y, int64_t rows, int64_t columns) {
+    JL_REQUIRE(rows >= 0 && columns >= 0,
+               "bias_activation: rows and columns must not be negative, got %lld and %lld",
+               static_cast<long long>(rows), static_cast<long long>(columns));
+    JL_REQUIRE(fits({rows, columns}), "bias_activation: at most 2^38 elements are possible, got %lld x %lld",
+               static_cast<long long>(rows), static_cast<long long>(columns));
+    return check_elementwise("bias_activation", rows * columns, x, y);
+}
+
 jl_status activation_forward(int32_t activation, const float* x, float* y, int64_t count, jl_stream stream);
 jl_status activation_backward(int32_t activation, const float* saved, const float* dy, float* dx,
                               int64_t count, jl_stream stream);
@@ -164,5 +188,7 @@ jl_status to_bf16(const float* x, uint16_t* out, int64_t count, jl_stream stream
 jl_status from_bf16(const uint16_t* x, float* out, int64_t count, jl_stream stream);
 jl_status copy_blocks(const float* x, int64_t x_stride, float* out, int64_t out_stride, int64_t rows,
                       int64_t columns, jl_stream stream);
+jl_status bias_activation(int32_t activation, int32_t x_dtype, const void* x, const float* bias,
+                          int32_t y_dtype, void* y, int64_t rows, int64_t columns, jl_stream stream);
 
 }  // namespace jlatent::JL_TABLE

@@ -23,6 +23,11 @@ jl_status map(T* out, int64_t count, F f) {
     return JL_OK;
 }
 
+float float_of(float x) { return x; }
+float float_of(uint16_t x) { return float_of_bf16(x); }
+void store(float* y, float x) { *y = x; }
+void store(uint16_t* y, float x) { *y = bf16_of_float(x); }
+
 int64_t tiles(int64_t columns) { return (columns + kColumnTile - 1) / kColumnTile; }
 
 // Into how many parts the n terms of a sum are cut.
@@ -143,6 +148,24 @@ jl_status copy_blocks(const float* x, int64_t x_stride, float* out, int64_t out_
                    static_cast<size_t>(width) * sizeof(float));
     });
     return JL_OK;
+}
+
+jl_status bias_activation(int32_t activation, int32_t x_dtype, const void* x, const float* bias,
+                          int32_t y_dtype, void* y, int64_t rows, int64_t columns, jl_stream) {
+    if (const jl_status status = check_bias_activation(x, y, rows, columns)) return status;
+    return with_activation(activation, [=](auto f) {
+        return with_types(x_dtype, y_dtype, [=](auto* from, auto* to) {
+            using To = std::remove_cv_t<std::remove_pointer_t<decltype(to)>>;
+            parallel_for(rows, rows * columns, [=](int64_t r) {
+                const auto* in = static_cast<decltype(from)>(x) + r * columns;
+                To* out = static_cast<To*>(y) + r * columns;
+#pragma omp simd
+                for (int64_t c = 0; c < columns; ++c)
+                    store(out + c, f.value(float_of(in[c]) + (bias != nullptr ? bias[c] : 0.0f)));
+            });
+            return JL_OK;
+        });
+    });
 }
 
 }  // namespace jlatent::JL_TABLE

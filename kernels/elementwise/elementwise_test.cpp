@@ -168,6 +168,46 @@ TEST(Elementwise, EveryBf16ComesBackAsItIs) {
     EXPECT_BAD_ARGUMENT(kernels().from_bf16(nullptr, nullptr, -1, stream()), "-1");
 }
 
+// Every activation in every pair of types, with and without a bias, in place where the types allow it.
+TEST_P(ActivationTest, AfterABiasInEveryType) {
+    for (const auto& [rows, columns] :
+         {std::pair<int64_t, int64_t>{7, 13}, {1, 1}, {129, 3}, {4, 64}, {3, 20011}, {0, 5}, {5, 0}}) {
+        const size_t count = static_cast<size_t>(rows * columns);
+        const auto bias = random_floats(static_cast<size_t>(columns), -1.0f, 1.0f, 2);
+        for (const bool biased : {true, false})
+            for (const auto& [from, to] :
+                 {std::pair<int32_t, int32_t>{JL_F32, JL_F32}, {JL_F32, JL_BF16}, {JL_BF16, JL_BF16}}) {
+                auto x = random_floats(count, -6.0f, 6.0f, 1);
+                Floats wide(x, 1), b(bias, 1);
+                auto narrow = Array<uint16_t>::output(count, 1);
+                if (from == JL_BF16) {
+                    ASSERT_OK(
+                        kernels().to_bf16(wide.data(), narrow.data(), static_cast<int64_t>(count), stream()));
+                    const auto halves = narrow.read();
+                    for (size_t i = 0; i < count; ++i)
+                        x[i] = from_bits(static_cast<uint32_t>(halves[i]) << 16);
+                }
+                std::vector<double> expected(count);
+                for (size_t i = 0; i < count; ++i) {
+                    const size_t c = i % static_cast<size_t>(columns);
+                    expected[i] = value(GetParam(), biased ? x[i] + bias[c] : x[i]);
+                }
+                const void* in = from == JL_F32 ? static_cast<void*>(wide.data()) : narrow.data();
+                void* out = to == JL_F32 ? static_cast<void*>(wide.data()) : narrow.data();
+                ASSERT_OK(kernels().bias_activation(GetParam(), from, in, biased ? b.data() : nullptr, to,
+                                                    out, rows, columns, stream()));
+                std::vector<float> actual = wide.read();
+                if (to == JL_BF16) {
+                    const auto halves = narrow.read();
+                    for (size_t i = 0; i < count; ++i)
+                        actual[i] = from_bits(static_cast<uint32_t>(halves[i]) << 16);
+                }
+                // x + bias is rounded before f, whose slope is at most 1.2; bf16 rounds once more.
+                EXPECT_CLOSE(actual, expected, to == JL_F32 ? 2e-6 : 0x1p-8, 1e-6);
+            }
+    }
+}
+
 struct Extents {
     int64_t outer, n, inner;
 };
@@ -233,6 +273,13 @@ TEST(Elementwise, BadArgumentsAreNamed) {
     EXPECT_BAD_ARGUMENT(kernels().activation_forward(99, x.data(), x.data(), 4, stream()), "99");
     EXPECT_BAD_ARGUMENT(kernels().activation_forward(JL_RELU, nullptr, x.data(), 4, stream()), "null");
     EXPECT_BAD_ARGUMENT(kernels().add(x.data(), x.data(), x.data(), -1, stream()), "-1");
+    const auto after_bias = [&](int32_t from, int32_t to, float* y, int64_t rows) {
+        return kernels().bias_activation(JL_RELU, from, x.data(), nullptr, to, y, rows, 2, stream());
+    };
+    EXPECT_BAD_ARGUMENT(after_bias(JL_BF16, JL_F32, x.data(), 2), "types 1 to 0");
+    EXPECT_BAD_ARGUMENT(after_bias(JL_F32, JL_F32, nullptr, 2), "null");
+    EXPECT_BAD_ARGUMENT(after_bias(JL_F32, JL_F32, x.data(), -2), "-2 and 2");
+    EXPECT_BAD_ARGUMENT(after_bias(JL_F32, JL_F32, x.data(), int64_t{1} << 40), "2^38");
     EXPECT_BAD_ARGUMENT(kernels().add(x.data(), x.data(), x.data(), (int64_t{1} << 38) + 1, stream()),
                         "2^38");
     const int64_t huge = int64_t{1} << 32;

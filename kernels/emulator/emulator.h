@@ -24,9 +24,10 @@ namespace jlatent::emulator {
 
 struct LaunchConfig {
     dim3 grid, block;
-    size_t shared_bytes;   // dynamic
-    bool cooperative;      // all blocks at once; grid_sync() works
-    unsigned cluster = 1;  // blocks of it run at once; cluster_sync() works
+    size_t shared_bytes;            // dynamic
+    bool cooperative;               // all blocks at once; grid_sync() works
+    cudaStream_t stream = nullptr;  // of the stub of libcuda, or ignored
+    unsigned cluster = 1;           // blocks of it run at once; cluster_sync() works
 };
 
 struct Thread;  // defined by the runtime
@@ -71,20 +72,39 @@ void* dynamic_shared();
 
 cudaError_t launch(const LaunchConfig& config, void (*body)(void*), void* argument);
 
+// A launch that its stream may keep: until it gets that far, or as part of a graph.
+struct Work {
+    int (*run)(void* self);  // a cudaError_t
+    void (*forget)(void* self);
+    void* self;
+};
+// Whether the stream takes the work over, as streams of the stub of libcuda do (native/stubs); all others run it at once.
+bool queue(cudaStream_t stream, const Work& work);
+
 // Arguments are copied, as CUDA copies them.
 template <class... Parameters>
 cudaError_t launch(const LaunchConfig& config, void (*kernel)(Parameters...), Parameters... arguments) {
     struct Call {
+        LaunchConfig config;
         void (*kernel)(Parameters...);
         std::tuple<Parameters...> arguments;
-    } call = {kernel, {arguments...}};
-    return launch(
-        config,
-        [](void* p) {
-            Call& c = *static_cast<Call*>(p);
-            std::apply(c.kernel, c.arguments);
-        },
-        &call);
+        cudaError_t run() {
+            return launch(
+                config,
+                [](void* p) {
+                    Call& c = *static_cast<Call*>(p);
+                    std::apply(c.kernel, c.arguments);
+                },
+                this);
+        }
+    };
+    Call* call = new Call{config, kernel, {arguments...}};
+    const Work work = {[](void* p) -> int { return static_cast<Call*>(p)->run(); },
+                       [](void* p) { delete static_cast<Call*>(p); }, call};
+    if (config.stream != nullptr && queue(config.stream, work)) return cudaSuccess;
+    const cudaError_t error = call->run();
+    delete call;
+    return error;
 }
 
 template <class T>

@@ -81,8 +81,9 @@ void cluster_neighbour_kernel(int* x, int* out) {
 
 TEST(Emulator, ClustersWaitForTheirOwnBlocks) {
     std::vector<int> x(12, 0), out(12, -1);
-    ASSERT_EQ(launch({dim3(12), dim3(64), 0, false, 4}, cluster_neighbour_kernel, x.data(), out.data()),
-              cudaSuccess);
+    ASSERT_EQ(
+        launch({dim3(12), dim3(64), 0, false, nullptr, 4}, cluster_neighbour_kernel, x.data(), out.data()),
+        cudaSuccess);
     for (int b = 0; b < 12; ++b)
         EXPECT_EQ(out[static_cast<size_t>(b)], b < 8 ? b / 4 * 4 + (b + 1) % 4 + 200 : -1);
 }
@@ -208,9 +209,9 @@ TEST(Emulator, ImpossibleLaunchesAreRefused) {
     int x = 0;
     EXPECT_EQ(launch({dim3(1), dim3(1025), 0, false}, grid_sync_alone, &x), cudaErrorInvalidConfiguration);
     EXPECT_EQ(launch({dim3(0), dim3(32), 0, false}, grid_sync_alone, &x), cudaErrorInvalidConfiguration);
-    EXPECT_EQ(launch({dim3(6), dim3(32), 0, false, 4}, cluster_sync_alone, &x),
+    EXPECT_EQ(launch({dim3(6), dim3(32), 0, false, nullptr, 4}, cluster_sync_alone, &x),
               cudaErrorInvalidConfiguration);
-    EXPECT_EQ(launch({dim3(16), dim3(32), 0, false, 16}, cluster_sync_alone, &x),
+    EXPECT_EQ(launch({dim3(16), dim3(32), 0, false, nullptr, 16}, cluster_sync_alone, &x),
               cudaErrorInvalidConfiguration);
     EXPECT_EQ(launch({dim3(1), dim3(32), 300 << 10, false}, grid_sync_alone, &x),
               cudaErrorInvalidConfiguration);

@@ -111,7 +111,8 @@ typedef struct {
     uint32_t skipped; /* steps left out because the gradient norm was not finite; the operation adds to it */
     float gradient_norm; /* written: global norm before clipping */
     float scale;         /* written: what gradients were multiplied with; 0 when skipped */
-    float reserved[2];
+    uint32_t stop;       /* not 0: after a step that is left out all others are, too */
+    float reserved;
 } jl_adam_state;
 
 /* ---- elementwise ---- */
@@ -206,6 +207,26 @@ typedef struct {
     int32_t taps;     /* jl_taps */
     int32_t epilogue; /* jl_epilogue */
 } jl_masked_conv;
+
+/* ---- pool ---- */
+/* Windows over x [batch, height, width, channels]; y is [batch, out_height, out_width, channels] with
+ *     out_height = (height + pad_top + pad_bottom - kernel_height) / stride_y + 1
+ * Padding is left out of both the maximum and the average, and less than the window. No extent is 0 but batch,
+ * which may be. */
+typedef struct {
+    int64_t batch, height, width, channels;
+    int64_t kernel_height, kernel_width;
+    int64_t stride_y, stride_x;
+    int64_t pad_top, pad_left, pad_bottom, pad_right;
+    int64_t average; /* 0: maximum */
+} jl_pool;
+
+/* ---- pad ---- */
+typedef struct {
+    int64_t images, height, width, channels; /* of x */
+    int64_t top, left, bottom, right;        /* zeros around it; negative: so much of it is cut off */
+    int64_t dtype;                           /* jl_dtype of x and y */
+} jl_pad;
 
 /* ---- pixel_sampler ---- */
 /* What a node's map [batch, height, width, channels] is; see pixel_sampler.h. */
@@ -394,6 +415,19 @@ typedef struct {
     jl_status (*masked_conv_backward_weight)(const jl_masked_conv* shape, const float* x, const float* d_a,
                                              float* d_weight, float* d_bias, jl_workspace workspace,
                                              jl_stream stream);
+
+    /* elementwise.h */
+    jl_status (*bias_activation)(int32_t activation, int32_t x_dtype, const void* x, const float* bias,
+                                 int32_t y_dtype, void* y, int64_t rows, int64_t columns, jl_stream stream);
+
+    /* pool.h */
+    jl_status (*pool_forward)(const jl_pool* shape, const float* x, float* y, int32_t* winners,
+                              jl_stream stream);
+    jl_status (*pool_backward)(const jl_pool* shape, const float* dy, const int32_t* winners, float* dx,
+                               jl_stream stream);
+
+    /* pad.h */
+    jl_status (*pad)(const jl_pad* shape, const void* x, void* y, jl_stream stream);
 
     /* likelihood_levels.h */
     size_t (*likelihood_levels_workspace)(const jl_likelihood_levels* shape);

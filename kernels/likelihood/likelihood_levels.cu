@@ -87,7 +87,8 @@ __device__ float categorical_value(const float* logits, int32_t x, int32_t level
         for (int i = 0; i < 4; ++i)
             if (i < n) sum += fast_exp(q.v[i] - largest);
     }
-    sum = warp_sum(sum);  // own has been read by all lanes
+    sum = warp_sum(sum);
+    __syncwarp();  // all lanes have read `own`, which g may overwrite
     const float by = known ? weight / sum : NAN;
     for (int64_t k = 4 * lane; g != nullptr && k < levels; k += 4 * kWarp) {
         const int n = levels - k < 4 ? static_cast<int>(levels - k) : 4;

@@ -35,7 +35,7 @@ struct MixtureLayout {
     JL_HOST_DEVICE int floats() const { return size() + components; }
 };
 
-constexpr int kMostMixture = 383;  // floats a pixel: on CUDA a warp's, with strides made odd, fill 48 KiB
+constexpr int kMostMixture = 381;  // floats a pixel: on CUDA a warp's fill 48 KiB, less what reductions take
 constexpr int kMostChannels = 26;  // that is one component's
 
 JL_HOST_DEVICE float level_value(int level, int levels) {

@@ -1,7 +1,9 @@
 /** The CUDA kernels from Java, through JCuda. */
 module org.jlatent.cuda {
     requires transitive org.jlatent;
-    requires jcuda;
+    requires transitive jcuda;
+    requires jcublas;
+    requires jcudnn;
 
     exports org.jlatent.cuda;
 

@@ -23,7 +23,7 @@ public final class LikelihoodLevelsOps {
     private LikelihoodLevelsOps() {}
 
     private static final int MOST_LEVELS = 1 << 24;
-    private static final int MOST_FLOATS = 383; // of a pixel's mixture: kMostMixture
+    private static final int MOST_FLOATS = 381; // of a pixel's mixture: kMostMixture
 
     /** What a value's, or a pixel's, distribution can be. */
     public enum Distribution {

@@ -92,7 +92,7 @@ public final class Scope implements AutoCloseable {
 
     /** A scalar: shape {@code [1]}. */
     public Tensor scalar(float value) {
-        return of(Shape.of(1), value);
+        return filled(Shape.of(1), value);
     }
 
     /** Raw memory of this scope, 256-byte aligned; goes when the scope is cleared or closed. */

@@ -11,6 +11,7 @@ public final class Main {
         OwnModule.run();
         OwnData.run();
         OwnLoop.run();
+        OnTheGpu.run();
     }
 
     static void check(boolean condition, String what) {

@@ -120,6 +120,7 @@ final class ModelsTest {
         assertTrue((Double) figures.get("normalized_error") > 0);
         assertEquals(model.equals("autoencoder"), figures.containsKey("squared_error"));
         assertEquals(!model.equals("autoencoder"), figures.containsKey("elbo"));
+        assertEquals(setting.contains("mixture"), figures.containsKey("bits_per_dim"));
 
         int cell = SIDE * 10 + 2; // images of 9 pixels are enlarged tenfold
         works("reconstruct", run, "--count", 4);

@@ -1,7 +1,7 @@
 package org.jlatent.internal;
 
 import java.nio.file.Path;
-import org.jlatent.DeviceException;
+import org.jlatent.DeviceOutOfMemoryException;
 import org.jlatent.spi.Backend;
 import org.jlatent.spi.Dense;
 
@@ -41,7 +41,7 @@ public final class CpuBackend implements Backend {
     public long allocate(long bytes) {
         long address = Native.allocate0(bytes);
         if (address == 0) {
-            throw new DeviceException(
+            throw new DeviceOutOfMemoryException(
                     "out of memory: " + bytes + " bytes asked for on " + description);
         }
         return address;

@@ -48,6 +48,37 @@ public final class ElementwiseKernels {
                 copyBlocks0(b.kernels(), x, xStride, out, outStride, rows, columns, b.stream()));
     }
 
+    /**
+     * {@code y = activation(x + bias)} of x {@code [rows, columns]}.
+     *
+     * @param bias 0: none
+     */
+    public static void biasActivation(
+            Backend b,
+            int activation,
+            int xDtype,
+            long x,
+            long bias,
+            int yDtype,
+            long y,
+            long rows,
+            long columns) {
+        check(
+                b,
+                "bias_activation",
+                biasActivation0(
+                        b.kernels(),
+                        activation,
+                        xDtype,
+                        x,
+                        bias,
+                        yDtype,
+                        y,
+                        rows,
+                        columns,
+                        b.stream()));
+    }
+
     static {
         NativeLibraries.loadJni();
     }
@@ -78,6 +109,18 @@ public final class ElementwiseKernels {
             long xStride,
             long out,
             long outStride,
+            long rows,
+            long columns,
+            long stream);
+
+    private static native int biasActivation0(
+            long table,
+            int activation,
+            int xDtype,
+            long x,
+            long bias,
+            int yDtype,
+            long y,
             long rows,
             long columns,
             long stream);

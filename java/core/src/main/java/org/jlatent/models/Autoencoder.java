@@ -81,6 +81,11 @@ public final class Autoencoder extends LatentModel {
     }
 
     @Override
+    public boolean isRecordable() {
+        return true;
+    }
+
+    @Override
     public Objective objective(Tape tape, Tensor x) {
         Scope scope = tape.scope();
         Tensor seen = masked(scope, x, random(), MASK, config.drop());

@@ -24,6 +24,16 @@ public abstract class Model extends Module {
     public abstract Random random();
 
     /**
+     * Whether {@link #objective} queues the same work for every batch of a size: whatever changes
+     * from step to step (weights, noise, counts) is in device memory, and nothing is read from it.
+     * Then a GPU records a step once and replays it. False unless overridden: a number that Java
+     * computes for each step would stay what it was when the step was recorded.
+     */
+    public boolean isRecordable() {
+        return false;
+    }
+
+    /**
      * Looks at a set before it is trained on.
      *
      * @throws IllegalArgumentException unless its images are of the size that the model takes

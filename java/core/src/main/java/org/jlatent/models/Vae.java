@@ -82,6 +82,11 @@ public final class Vae extends LatentModel {
     }
 
     @Override
+    public boolean isRecordable() {
+        return true;
+    }
+
+    @Override
     public Objective objective(Tape tape, Tensor x) {
         Scope scope = tape.scope();
         long batch = x.shape().get(0);

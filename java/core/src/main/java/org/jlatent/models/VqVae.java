@@ -257,6 +257,11 @@ public final class VqVae extends LatentModel {
     // ---- training ----
 
     @Override
+    public boolean isRecordable() {
+        return true;
+    }
+
+    @Override
     public Objective objective(Tape tape, Tensor x) {
         Scope scope = tape.scope();
         Quantized z = quantize(tape, x, image());

@@ -1,5 +1,7 @@
 package org.jlatent.spi;
 
+import java.util.Optional;
+
 /**
  * Where tensors live and operations run: memory, dense math, and a table of launchers with the
  * stream they use. Addresses are the backend's own; callers have validated shapes. One thread at a
@@ -61,6 +63,11 @@ public interface Backend extends AutoCloseable {
 
     /** Products, convolutions and pooling. */
     Dense dense();
+
+    /** Records work to replay it; empty where there is no such thing, as on the CPU. */
+    default Optional<Graphs> graphs() {
+        return Optional.empty();
+    }
 
     /** Frees what is the backend's own. The memory it gave is returned by then. */
     @Override

@@ -2,16 +2,18 @@ package org.jlatent.train;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.jlatent.DType;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
 import org.jlatent.internal.Kernels;
+import org.jlatent.spi.Backend;
 
 /**
  * Adam and AdamW over all parameters in one kernel, with global-norm clipping and an optional
@@ -26,7 +28,8 @@ public final class Adam {
     private static final int STEP = 6; // indices into jl_adam_state, as 32-bit words
     private static final int SKIPPED = 7;
     private static final int GRADIENT_NORM = 8;
-    private static final int STATE_WORDS = 12;
+    private static final int STOP = 10;
+    static final int STATE_WORDS = 12;
 
     /**
      * @param learningRate step size
@@ -111,8 +114,6 @@ public final class Adam {
 
     private final List<Slot> slots = new ArrayList<>();
     private final Tensor state; // a jl_adam_state
-    private final Tensor descriptors; // jl_adam_tensor, one a slot
-    private byte[] written = new byte[0];
 
     /**
      * An optimizer that has done no step.
@@ -131,7 +132,6 @@ public final class Adam {
                                         scope.zeros(value.shape()),
                                         options.averageDecay() > 0 ? copy(scope, value) : null,
                                         value.shape().rank() >= 2 ? options.weightDecay() : 0.0f)));
-        descriptors = scope.empty(Shape.of((long) slots.size() * DESCRIPTOR_BYTES / Float.BYTES));
         state = scope.zeros(Shape.of(STATE_WORDS));
         state.device()
                 .backend()
@@ -173,13 +173,11 @@ public final class Adam {
                     .putLong(slot.value.shape().elements());
             table.putFloat(slot.decay).putFloat(0.0f);
         }
-        // Scopes hand out the same addresses every step, so this is written once and then stays.
-        if (!Arrays.equals(written, table.array())) {
-            written = table.array();
-            descriptors.device().backend().copyIn(written, descriptors.address());
-        }
-        Kernels.adamStep(
-                state.device().backend(), descriptors.address(), slots.size(), state.address());
+        Backend backend = state.device().backend();
+        Tensor descriptors = // jl_adam_tensor, one a slot
+                tape.scope().empty(Shape.of((long) slots.size() * DESCRIPTOR_BYTES / Float.BYTES));
+        backend.copyIn(table.array(), descriptors.address());
+        Kernels.adamStep(backend, descriptors.address(), slots.size(), state.address());
     }
 
     /** Steps done. Waits for the device. */
@@ -201,6 +199,32 @@ public final class Adam {
         return ByteBuffer.wrap(words())
                 .order(ByteOrder.LITTLE_ENDIAN)
                 .getInt(index * Integer.BYTES);
+    }
+
+    /**
+     * From now on a step whose gradient is not finite is the last: those after it change nothing
+     * either, so that the weights are still there for whoever looks later.
+     */
+    void stopWhenSkipped() {
+        byte[] words = words();
+        ByteBuffer.wrap(words).order(ByteOrder.LITTLE_ENDIAN).putInt(STOP * Integer.BYTES, 1);
+        setWords(words);
+    }
+
+    /** The step size is read from page-locked memory from now on, when the device gets there. */
+    void setLearningRate(FloatBuffer rate) {
+        Tensor.wrap(state.device(), state.address(), Float.BYTES, Shape.of(1), DType.F32, state)
+                .copyFrom(rate);
+    }
+
+    /** Writes the state into a buffer of {@value #STATE_WORDS} words. */
+    void copyState(FloatBuffer to) {
+        state.copyTo(to);
+    }
+
+    /** How many steps were left out, of a state that {@link #copyState} wrote. */
+    static int skippedSteps(FloatBuffer copied) {
+        return Float.floatToRawIntBits(copied.get(SKIPPED));
     }
 
     /** The jl_adam_state, byte for byte. Waits for the device. */

@@ -8,7 +8,6 @@ import org.jlatent.Tape;
 import org.jlatent.Tensor;
 import org.jlatent.data.ImageSet;
 import org.jlatent.models.Model;
-import org.jlatent.models.Model.Objective;
 
 /** Running means of a model's metrics over images. */
 final class Means {
@@ -31,27 +30,23 @@ final class Means {
                 images.read(first + i, values, i * dims);
             }
             Tensor x = scratch.of(Shape.of(count, dims), values);
-            result.add(model.objective(Tape.inference(scratch), x), count);
+            result.add(EagerSteps.values(model.objective(Tape.inference(scratch), x)), count);
         }
         return result;
     }
 
-    /** Takes in a batch; its loss is a mean, as are its metrics' elements. Waits for the device. */
-    void add(Objective objective, long batch) {
-        sums.merge("loss", (double) objective.loss().item() * batch, Double::sum);
-        objective
-                .metrics()
-                .forEach((name, values) -> sums.merge(name, mean(values) * batch, Double::sum));
+    /** Takes in a batch: the loss, which is a mean, and metrics, of which every element is one. */
+    void add(Map<String, float[]> values, long batch) {
+        values.forEach((name, all) -> sums.merge(name, mean(all) * batch, Double::sum));
         images += batch;
     }
 
-    private static double mean(Tensor values) {
+    private static double mean(float[] values) {
         double sum = 0;
-        float[] all = values.toFloatArray();
-        for (float value : all) {
+        for (float value : values) {
             sum += value;
         }
-        return sum / all.length;
+        return sum / values.length;
     }
 
     Map<String, Double> get() {

@@ -9,9 +9,6 @@ import java.util.Optional;
 import org.jlatent.Device;
 import org.jlatent.JlatentException;
 import org.jlatent.Scope;
-import org.jlatent.Shape;
-import org.jlatent.Tape;
-import org.jlatent.Tensor;
 import org.jlatent.data.Augmentation;
 import org.jlatent.data.Batches;
 import org.jlatent.data.ImageSet;
@@ -19,7 +16,7 @@ import org.jlatent.data.Loader;
 import org.jlatent.data.Splits;
 import org.jlatent.io.AtomicFile;
 import org.jlatent.models.Model;
-import org.jlatent.models.Model.Objective;
+import org.jlatent.spi.Graphs;
 
 /**
  * Trains a model on images with Adam. The same seed gives the same weights, bit for bit, on the
@@ -191,8 +188,11 @@ public final class Trainer {
      * Trains to the end, or until {@link #stop}.
      *
      * @return the last epoch's progress, not {@link Progress#finished} if it was stopped
+     *     <p>On a GPU the steps of a {@linkplain Model#isRecordable recordable} model are replayed
+     *     from a CUDA graph, and results of a step are known, and told, when the one after the next
+     *     begins.
      * @throws TrainingException when a loss or gradient is not finite; the weights are those of the
-     *     last good step
+     *     last good step, or, where only the loss is not finite on a GPU, of one soon after it
      * @throws IllegalArgumentException if the images are of another size than the model takes
      * @throws JlatentException if a checkpoint can't be written, or the one to resume from is not
      *     of this model, data and settings
@@ -223,10 +223,12 @@ public final class Trainer {
         private final long total = totalSteps();
         private final Means means = new Means();
         private Loader loader; // from the first step on, wherever that is
+        private Steps steps; // likewise
         private final List<Progress> history = new ArrayList<>();
         private int epoch = 1;
         private int next; // batch of the epoch
-        private long step;
+        private long begun; // steps; the last ones may be under way
+        private long step; // done
         private long images;
         private long nanoseconds;
 
@@ -243,17 +245,19 @@ public final class Trainer {
                 model.beginEpoch();
             }
             NonFinite.checkParameters(step, model);
-            while (step < total) {
-                while (next < batches.count() && step < total) {
-                    step(epoch, next);
+            while (begun < total) {
+                while (next < batches.count() && begun < total) {
+                    step(next);
                     next++;
-                    if (next < batches.count() && step < total && (stopping || isDue())) {
+                    if (next < batches.count() && begun < total && (stopping || isDue())) {
+                        finishSteps();
                         save();
                         if (stopping) {
-                            return progress(epoch, means.get(), Map.of());
+                            return progress(means.get(), Map.of());
                         }
                     }
                 }
+                finishSteps();
                 NonFinite.checkParameters(step, model);
                 endEpoch();
                 if (stopping) {
@@ -271,7 +275,7 @@ public final class Trainer {
                     validation == null
                             ? Map.of()
                             : Means.of(model, validation, batchSize, scratch).get();
-            Progress progress = progress(epoch, figures, validated);
+            Progress progress = progress(figures, validated);
             // A run that ended within this epoch and now goes on has a row of it already.
             history.removeIf(earlier -> earlier.epoch() == epoch);
             history.add(progress);
@@ -290,7 +294,7 @@ public final class Trainer {
         }
 
         private boolean isDue() {
-            return checkpoint != null && checkpointEvery > 0 && step % checkpointEvery == 0;
+            return checkpoint != null && checkpointEvery > 0 && begun % checkpointEvery == 0;
         }
 
         private void save() {
@@ -319,6 +323,7 @@ public final class Trainer {
             epoch = state.epoch();
             next = state.batch();
             step = state.step();
+            begun = step;
             images = state.images();
             nanoseconds = state.nanoseconds();
             means.set(state.sums(), state.summed());
@@ -340,46 +345,53 @@ public final class Trainer {
         public void close() {
             if (loader != null) {
                 loader.close();
+                steps.close();
             }
         }
 
-        private void step(int epoch, int index) {
+        private void step(int index) {
+            long start = System.nanoTime();
             if (loader == null) {
                 loader = new Loader(data, batches, augmentation, seed, epoch, index);
+                steps = steps();
             }
-            long start = System.nanoTime();
-            scratch.clear();
-            Tape tape = new Tape(scratch);
-            model.watch(tape);
             Loader.Batch batch = loader.next();
-            int[] indices = batch.indices();
             model.check(batch.values());
-            Tensor x = scratch.of(Shape.of(indices.length, data.dimensions()), batch.values());
-            Objective objective = model.objective(tape, x);
-            NonFinite.checkLoss(objective.loss(), step + 1, model, tape, x);
-            tape.backward(objective.loss());
-            adam.setLearningRate((float) (optimizer.learningRate() * schedule.factor(step, total)));
-            adam.step(tape);
-            if (adam.skippedSteps() > 0) {
-                throw NonFinite.inGradient(step + 1, model, tape);
-            }
-            model.random().advance();
-            means.add(objective, indices.length);
-            step++;
-            images += indices.length;
+            float rate = (float) (optimizer.learningRate() * schedule.factor(begun, total));
+            begun++;
+            steps.step(begun, batch.values(), batch.indices().length, rate);
             nanoseconds += System.nanoTime() - start;
+        }
+
+        private void finishSteps() {
+            long start = System.nanoTime();
+            steps.finish();
+            nanoseconds += System.nanoTime() - start;
+        }
+
+        private Steps steps() {
+            EagerSteps eager = new EagerSteps(model, adam, scratch, this::done);
+            Optional<Graphs> graphs = device.backend().graphs();
+            return graphs.isPresent() && model.isRecordable()
+                    ? new ReplayedSteps(model, adam, eager, this::done, graphs.get())
+                    : eager;
+        }
+
+        private void done(int size, Map<String, float[]> values) {
+            means.add(values, size);
+            step++;
+            images += size;
             if (!callbacks.isEmpty()) {
                 Means one = new Means();
-                one.add(objective, indices.length);
-                Progress progress = progress(epoch, one.get(), Map.of());
+                one.add(values, size);
+                Progress progress = progress(one.get(), Map.of());
                 for (Callback callback : callbacks) {
                     callback.onStep(progress);
                 }
             }
         }
 
-        private Progress progress(
-                int epoch, Map<String, Double> values, Map<String, Double> validated) {
+        private Progress progress(Map<String, Double> values, Map<String, Double> validated) {
             return new Progress(
                     epoch, step, total, values, validated, images * 1e9 / Math.max(1, nanoseconds));
         }

@@ -1,167 +1,302 @@
 package org.jlatent.cuda;
 
-import static jcuda.runtime.cudaMemcpyKind.cudaMemcpyDeviceToHost;
-import static jcuda.runtime.cudaMemcpyKind.cudaMemcpyHostToDevice;
+import static jcuda.driver.CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED;
 
-import jcuda.CudaException;
-import jcuda.NativePointerObject;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Optional;
 import jcuda.Pointer;
-import jcuda.runtime.JCuda;
-import jcuda.runtime.cudaStream_t;
-import org.jlatent.DeviceException;
+import jcuda.driver.CUcontext;
+import jcuda.driver.CUdevice;
+import jcuda.driver.CUdeviceptr;
+import jcuda.driver.CUstream;
+import jcuda.driver.JCudaDriver;
+import org.jlatent.DeviceOutOfMemoryException;
 import org.jlatent.spi.Backend;
 import org.jlatent.spi.Dense;
+import org.jlatent.spi.Graphs;
 
 /**
- * Memory and one stream of the current CUDA device through JCuda; launches go to our own table on
- * that stream.
+ * Memory and one stream of a CUDA context through JCuda's driver API. Launches go to our own table
+ * on that stream, dense math to cuBLAS and cuDNN on the same. Everything runs in the stream's
+ * order; only copies to the host wait.
  */
 final class CudaBackend implements Backend {
+    private static final Logger LOG = System.getLogger(CudaBackend.class.getName());
+
     private final long kernels;
-    private final cudaStream_t stream = new cudaStream_t();
-    private long workspace;
-    private long workspaceBytes;
+    private final CUdevice device = new CUdevice(); // whose primary context is ours to release
+    private final CUcontext context;
+    private final boolean ownContext;
+    private final CUstream stream;
+    private final boolean ownStream;
+    private final boolean pooled;
+    private final String name;
+    private final Map<Long, Long> bytesAt = new HashMap<>();
+    private long held;
+    private final DeviceBuffer workspace = new DeviceBuffer(this);
+    private final boolean tf32;
+    private final CudaGraphs graphs;
+    private CudaDense dense;
+    private int moves;
 
-    CudaBackend(long kernels) {
-        JCudaNatives.initialise();
+    /**
+     * @param kernels address of the table of launchers
+     */
+    CudaBackend(long kernels, CudaOptions options) {
         this.kernels = kernels;
-        run("create a stream", () -> JCuda.cudaStreamCreate(stream));
-    }
-
-    /** A device address as JCuda's pointer, and back. */
-    private static final class Address extends Pointer {
-        Address(long address) {
-            super(address);
+        this.tf32 = options.tf32();
+        ownContext = options.context() == null;
+        ownStream = options.stream() == null;
+        context = ownContext ? new CUcontext() : options.context();
+        stream = ownStream ? new CUstream() : options.stream();
+        CudaErrors.driver("cuInit", () -> JCudaDriver.cuInit(0));
+        if (ownContext) {
+            CudaErrors.driver("find a device", () -> JCudaDriver.cuDeviceGet(device, 0));
+            CudaErrors.driver(
+                    "open a context", () -> JCudaDriver.cuDevicePrimaryCtxRetain(context, device));
         }
-
-        Address(Pointer pointer) {
-            super(pointer);
-        }
-
-        long value() {
-            return getNativePointer() + getByteOffset();
-        }
-    }
-
-    /** The raw handle of a stream. */
-    private static final class Handle extends NativePointerObject {
-        Handle(NativePointerObject object) {
-            super(object);
-        }
-
-        long value() {
-            return getNativePointer();
-        }
-    }
-
-    private interface Call {
-        int run();
-    }
-
-    private static void run(String what, Call call) {
         try {
-            call.run();
-        } catch (CudaException e) {
-            throw new DeviceException("CUDA cannot " + what + ": " + e.getMessage());
+            enter();
+            if (!ownContext) {
+                CudaErrors.driver(
+                        "find the context's device", () -> JCudaDriver.cuCtxGetDevice(device));
+            }
+            name = name();
+            int[] supported = new int[1];
+            CudaErrors.driver(
+                    "ask the device",
+                    () ->
+                            JCudaDriver.cuDeviceGetAttribute(
+                                    supported, CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED, device));
+            pooled = supported[0] != 0;
+            if (ownStream) {
+                // An ordinary, blocking one: work on the legacy default stream keeps its order.
+                CudaErrors.driver("create a stream", () -> JCudaDriver.cuStreamCreate(stream, 0));
+            }
+        } catch (RuntimeException e) {
+            release();
+            throw e;
         }
+        graphs = new CudaGraphs(this);
+    }
+
+    private String name() {
+        byte[] text = new byte[256];
+        CudaErrors.driver(
+                "ask the device", () -> JCudaDriver.cuDeviceGetName(text, text.length, device));
+        String all = new String(text, StandardCharsets.UTF_8);
+        return "cuda (" + all.substring(0, all.indexOf('\0')) + ")";
+    }
+
+    /** A device may be handed from thread to thread, and a thread may have several. */
+    void enter() {
+        CudaErrors.driver("make the context current", () -> JCudaDriver.cuCtxSetCurrent(context));
+    }
+
+    CUcontext context() {
+        return context;
+    }
+
+    CUstream cudaStream() {
+        return stream;
     }
 
     @Override
     public String description() {
-        return "cuda";
+        return name;
     }
 
     @Override
     public long allocate(long bytes) {
-        Pointer pointer = new Pointer();
-        try {
-            JCuda.cudaMalloc(pointer, Math.max(1, bytes));
-        } catch (CudaException e) {
-            long[] free = new long[1];
-            long[] total = new long[1];
-            JCuda.cudaMemGetInfo(free, total);
-            throw new DeviceException(
-                    "out of memory on cuda: "
-                            + bytes
-                            + " bytes asked for, "
-                            + free[0]
-                            + " of "
-                            + total[0]
-                            + " free ("
-                            + e.getMessage()
-                            + ")");
+        graphs.requireNotRecording("ask for memory");
+        enter();
+        long size = Math.max(1, bytes);
+        CUdeviceptr pointer = new CUdeviceptr();
+        int status =
+                CudaErrors.driverStatus(
+                        () ->
+                                pooled
+                                        ? JCudaDriver.cuMemAllocAsync(pointer, size, stream)
+                                        : JCudaDriver.cuMemAlloc(pointer, size));
+        if (status == CudaErrors.OUT_OF_MEMORY) {
+            throw outOfMemory(size);
         }
-        long address = new Address(pointer).value();
-        zero(address, bytes);
+        CudaErrors.driver("allocate " + size + " bytes", status);
+        long address = Address.of(pointer);
+        bytesAt.put(address, size);
+        held += size;
+        zero(address, size);
         return address;
     }
 
+    private DeviceOutOfMemoryException outOfMemory(long bytes) {
+        long[] free = new long[1];
+        long[] total = new long[1];
+        CudaErrors.succeeds(() -> JCudaDriver.cuMemGetInfo(free, total));
+        return new DeviceOutOfMemoryException(
+                "out of memory on "
+                        + name
+                        + ": "
+                        + bytes
+                        + " bytes asked for, "
+                        + held
+                        + " held already, "
+                        + free[0]
+                        + " of "
+                        + total[0]
+                        + " free; smaller batches take less");
+    }
+
+    /**
+     * Never throws: after a fault scopes must still close, and it is the fault that is reported.
+     */
     @Override
     public void free(long address) {
-        run("free memory", () -> JCuda.cudaFree(new Address(address)));
+        if (address == 0) {
+            return;
+        }
+        held -= bytesAt.remove(address);
+        quietly("make the context current", () -> JCudaDriver.cuCtxSetCurrent(context));
+        CUdeviceptr pointer = Address.device(address);
+        quietly(
+                "free memory",
+                () ->
+                        pooled
+                                ? JCudaDriver.cuMemFreeAsync(pointer, stream)
+                                : JCudaDriver.cuMemFree(pointer));
+    }
+
+    private static void quietly(String what, CudaErrors.Call call) {
+        int status = CudaErrors.driverStatus(call);
+        if (status != 0) {
+            LOG.log(Level.DEBUG, "cannot {0}: CUDA error {1}", what, status);
+        }
     }
 
     @Override
     public void zero(long address, long bytes) {
-        run("clear memory", () -> JCuda.cudaMemsetAsync(new Address(address), 0, bytes, stream));
+        if (bytes > 0) {
+            enter();
+            CudaErrors.driver(
+                    "clear memory",
+                    () ->
+                            JCudaDriver.cuMemsetD8Async(
+                                    Address.device(address), (byte) 0, bytes, stream));
+        }
     }
 
+    // The driver has read pageable memory, such as a Java array's, by the time it returns.
     @Override
     public void copyIn(float[] source, int offset, long address, int count) {
-        copyIn(
-                Pointer.to(source).withByteOffset((long) offset * Float.BYTES),
-                address,
-                (long) count * Float.BYTES);
+        long bytes = (long) count * Float.BYTES;
+        if (graphs.isRecording()) {
+            ByteBuffer constant = graphs.constant(bytes);
+            constant.asFloatBuffer().put(source, offset, count);
+            copyIn(Pointer.to(constant), address, bytes);
+        } else {
+            copyIn(Pointer.to(source).withByteOffset((long) offset * Float.BYTES), address, bytes);
+        }
     }
 
     @Override
     public void copyIn(byte[] source, long address) {
-        copyIn(Pointer.to(source), address, source.length);
+        if (graphs.isRecording()) {
+            copyIn(
+                    Pointer.to(graphs.constant(source.length).put(source).flip()),
+                    address,
+                    source.length);
+        } else {
+            copyIn(Pointer.to(source), address, source.length);
+        }
     }
 
     @Override
     public void copyIn(long source, long address, long bytes) {
-        copyIn(new Address(source), address, bytes);
+        if (graphs.isRecording()) {
+            graphs.requirePageLocked(source, bytes);
+            copyIn(Address.pointer(source), address, bytes);
+        } else {
+            copyIn(Address.pointer(source), address, bytes);
+            synchronise("copy to the device"); // page-locked memory is being read still
+        }
     }
 
-    // Copies are synchronous: JCuda lets go of a Java array as soon as the call returns. They come
-    // after everything on our stream, which is an ordinary (blocking) one.
-    private static void copyIn(Pointer source, long address, long bytes) {
-        run(
-                "copy to the device",
-                () ->
-                        JCuda.cudaMemcpy(
-                                new Address(address), source, bytes, cudaMemcpyHostToDevice));
+    private void copyIn(Pointer source, long address, long bytes) {
+        if (bytes > 0) {
+            enter();
+            CudaErrors.driver(
+                    "copy to the device",
+                    () ->
+                            JCudaDriver.cuMemcpyHtoDAsync(
+                                    Address.device(address), source, bytes, stream));
+        }
     }
 
     @Override
     public void copyOut(long address, float[] destination, int offset, int count) {
-        copyOut(
-                address,
-                Pointer.to(destination).withByteOffset((long) offset * Float.BYTES),
-                (long) count * Float.BYTES);
+        Pointer to = Pointer.to(destination).withByteOffset((long) offset * Float.BYTES);
+        copyToArray(address, to, (long) count * Float.BYTES);
     }
 
     @Override
     public void copyOut(long address, byte[] destination) {
-        copyOut(address, Pointer.to(destination), destination.length);
+        copyToArray(address, Pointer.to(destination), destination.length);
+    }
+
+    // Waits first: JCuda keeps the garbage collector away while it copies to an array.
+    private void copyToArray(long address, Pointer destination, long bytes) {
+        graphs.requireNotRecording("read from the device to the Java heap");
+        synchronise("copy from the device");
+        copyOut(address, destination, bytes);
+        synchronise("copy from the device");
     }
 
     @Override
     public void copyOut(long address, long destination, long bytes) {
-        copyOut(address, new Address(destination), bytes);
+        if (graphs.isRecording()) {
+            graphs.requirePageLocked(destination, bytes);
+            copyOut(address, Address.pointer(destination), bytes);
+        } else {
+            copyOut(address, Address.pointer(destination), bytes);
+            synchronise("copy from the device");
+        }
     }
 
-    private static void copyOut(long address, Pointer destination, long bytes) {
-        run(
-                "copy from the device",
-                () ->
-                        JCuda.cudaMemcpy(
-                                destination, new Address(address), bytes, cudaMemcpyDeviceToHost));
+    private void copyOut(long address, Pointer destination, long bytes) {
+        if (bytes > 0) {
+            enter();
+            CudaErrors.driver(
+                    "copy from the device",
+                    () ->
+                            JCudaDriver.cuMemcpyDtoHAsync(
+                                    destination, Address.device(address), bytes, stream));
+        }
     }
 
-    private void synchronise() {
-        run("finish its work", () -> JCuda.cudaStreamSynchronize(stream));
+    private void synchronise(String what) {
+        enter();
+        CudaErrors.driver(what, () -> JCudaDriver.cuStreamSynchronize(stream));
+    }
+
+    @Override
+    public Optional<Graphs> graphs() {
+        return Optional.of(graphs);
+    }
+
+    /** Scratch memory is about to move. */
+    void moving() {
+        graphs.requireNotRecording("ask for memory");
+        moves++;
+    }
+
+    /** How often scratch memory has moved. */
+    int moves() {
+        return moves;
     }
 
     @Override
@@ -171,36 +306,42 @@ final class CudaBackend implements Backend {
 
     @Override
     public long stream() {
-        return new Handle(stream).value();
+        enter(); // a launch follows
+        return Address.ofHandle(stream);
     }
 
     @Override
     public long workspace(long bytes) {
-        if (bytes > workspaceBytes) {
-            long larger = allocate(bytes);
-            if (workspace != 0) {
-                synchronise();
-                free(workspace);
-            }
-            workspace = larger;
-            workspaceBytes = bytes;
-        }
-        return workspace;
+        return workspace.atLeast(bytes);
     }
 
     @Override
     public Dense dense() {
-        throw new DeviceException(
-                "matrix products and convolutions do not run on CUDA in this version; use Device.cpu()");
+        enter();
+        if (dense == null) {
+            dense = new CudaDense(this, tf32);
+        }
+        return dense;
     }
 
     @Override
     public void close() {
-        if (workspace != 0) {
-            free(workspace);
-            workspace = 0;
-            workspaceBytes = 0;
+        quietly("make the context current", () -> JCudaDriver.cuCtxSetCurrent(context));
+        if (dense != null) {
+            dense.close();
+            dense = null;
         }
-        run("end a stream", () -> JCuda.cudaStreamDestroy(stream));
+        workspace.close();
+        graphs.close();
+        release();
+    }
+
+    private void release() {
+        if (ownStream && Address.ofHandle(stream) != 0) {
+            quietly("end a stream", () -> JCudaDriver.cuStreamDestroy(stream));
+        }
+        if (ownContext) {
+            quietly("leave the context", () -> JCudaDriver.cuDevicePrimaryCtxRelease(device));
+        }
     }
 }

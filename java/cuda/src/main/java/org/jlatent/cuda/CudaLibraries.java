@@ -1,70 +1,87 @@
 package org.jlatent.cuda;
 
-import java.io.IOException;
-import java.io.InputStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.function.BiConsumer;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import org.jlatent.JlatentException;
-import org.jlatent.internal.Hashes;
 import org.jlatent.internal.Native;
-import org.jlatent.internal.NativeLibraries;
 
 /**
  * Looks for the libraries that CUDA needs, by opening each, before any class that depends on them
  * is touched.
  */
 final class CudaLibraries {
-    private static final String LIST =
-            "cuda.txt"; // one "sha256  name" a line, written by the native build
-
     /**
-     * @param needed without it nothing runs
+     * @param names any of them will do; the first is preferred
      */
-    private record Library(String use, boolean needed, List<String> names, String remedy) {}
+    private record Library(String use, List<String> names, String remedy) {}
 
-    private static final List<Library> LIBRARIES =
-            List.of(
-                    new Library(
-                            "driver", true, List.of("libcuda.so.1"), "install the NVIDIA driver"),
-                    new Library(
-                            "matrix products",
-                            false,
-                            List.of("libcublas.so.13", "libcublas.so.12"),
-                            "install cuBLAS (not used yet)"),
-                    new Library(
-                            "convolutions",
-                            false,
-                            List.of("libcudnn.so.9", "libcudnn.so.8"),
-                            "install cuDNN (not used yet)"));
+    private static final Library DRIVER =
+            new Library("driver", List.of("libcuda.so.1"), "install the NVIDIA driver");
+    private static final Library CUBLAS =
+            new Library(
+                    "matrix products",
+                    List.of("libcublas.so.12", "libcublas.so.13"),
+                    "install cuBLAS of CUDA 12 or 13, or put its folder on LD_LIBRARY_PATH");
+    private static final Library CUDNN =
+            new Library(
+                    "convolutions",
+                    List.of("libcudnn.so.9", "libcudnn.so.8"),
+                    "install cuDNN 9 or 8, or put its folder on LD_LIBRARY_PATH");
+    private static final List<Library> LIBRARIES = List.of(DRIVER, CUBLAS, CUDNN);
 
-    private final Function<String, String> probe; // null: it opens; else why not
+    private final Function<String, String> probe;
     private final Function<String, String> locate;
-    private String
-            kernelsError; // why the kernel library does not open; null: it does, or was not tried
+    private final BiConsumer<String, String> loadJCuda;
+    private final Supplier<Long> openKernels;
+    private boolean tried;
+    private String error; // why what is ours or JCuda's does not open; null: it does
     private long kernels;
 
     /**
      * @param probe answers null when a library opens, else the linker's words
      * @param locate answers where an opened library lies
+     * @param loadJCuda as {@link JCudaNatives#load}
+     * @param openKernels gives the address of the table of launchers
      */
-    CudaLibraries(Function<String, String> probe, Function<String, String> locate) {
+    CudaLibraries(
+            Function<String, String> probe,
+            Function<String, String> locate,
+            BiConsumer<String, String> loadJCuda,
+            Supplier<Long> openKernels) {
         this.probe = probe;
         this.locate = locate;
+        this.loadJCuda = loadJCuda;
+        this.openKernels = openKernels;
     }
 
     static CudaLibraries ofThisMachine() {
-        return new CudaLibraries(Native::probe, Native::locate);
+        return new CudaLibraries(
+                Native::probe, Native::locate, JCudaNatives::load, CudaLibraries::openKernels);
+    }
+
+    /** The first library that the driver takes. */
+    private static long openKernels() {
+        List<String> refusals = new ArrayList<>();
+        for (Path library : CudaNatives.kernels()) {
+            try {
+                return Native.openKernels(library);
+            } catch (JlatentException e) {
+                refusals.add(e.getMessage());
+            }
+        }
+        throw new JlatentException(String.join("; ", refusals));
     }
 
     Optional<String> unavailabilityCause() {
         try {
             for (Library library : LIBRARIES) {
-                if (library.needed && found(library).isEmpty()) {
+                if (found(library).isEmpty()) {
                     return Optional.of(
                             String.join(" or ", library.names)
                                     + " ("
@@ -73,7 +90,7 @@ final class CudaLibraries {
                                     + library.remedy);
                 }
             }
-            return Optional.ofNullable(kernels());
+            return Optional.ofNullable(open());
         } catch (JlatentException e) {
             return Optional.of(e.getMessage());
         }
@@ -83,58 +100,31 @@ final class CudaLibraries {
         return library.names.stream().filter(name -> probe.apply(name) == null).findFirst();
     }
 
-    /** Opens the kernel library, once. */
-    private synchronized String kernels() {
-        if (kernels == 0 && kernelsError == null) {
+    /** Opens the kernels and JCuda, once. All libraries were found. */
+    private synchronized String open() {
+        if (!tried) {
+            tried = true;
             try {
-                kernels = Native.openKernels(unpackKernels());
+                kernels = openKernels.get();
+                loadJCuda.accept(found(CUBLAS).orElseThrow(), found(CUDNN).orElseThrow());
             } catch (JlatentException e) {
-                kernelsError = e.getMessage();
+                error = e.getMessage();
             }
         }
-        return kernelsError;
+        return error;
     }
 
     /** Address of the table of launchers; {@link #unavailabilityCause} was empty. */
-    long openKernels() {
+    long kernels() {
         return kernels;
-    }
-
-    /** The kernel library, named by {@code -Djlatent.cuda.library}, or out of the jar. */
-    private static Path unpackKernels() {
-        String given = System.getProperty("jlatent.cuda.library");
-        if (given != null) {
-            return Path.of(given);
-        }
-        try {
-            String list = new String(resource(LIST).readAllBytes(), StandardCharsets.UTF_8).strip();
-            String name = list.substring(list.indexOf("  ") + 2);
-            return NativeLibraries.unpack(
-                            Hashes.sha256(list.getBytes(StandardCharsets.UTF_8)),
-                            List.of(name),
-                            CudaLibraries::resource)
-                    .resolve(name);
-        } catch (IOException e) {
-            throw new JlatentException(
-                    "cannot read the CUDA kernels out of the jar: " + e.getMessage(), e);
-        }
-    }
-
-    private static InputStream resource(String name) throws IOException {
-        return NativeLibraries.resource(CudaLibraries.class, "org.jlatent.cuda.linux_x86_64", name)
-                .orElseThrow(
-                        () ->
-                                new JlatentException(
-                                        "the CUDA kernels are not there: add the dependency"
-                                                + " org.jlatent:jlatent-cuda with the classifier"
-                                                + " linux-x86_64, from a build where nvcc is installed"));
     }
 
     List<String> report() {
         List<String> lines = new ArrayList<>();
-        boolean driver = found(LIBRARIES.get(0)).isPresent();
+        boolean all = true;
         for (Library library : LIBRARIES) {
             Optional<String> name = found(library);
+            all &= name.isPresent();
             lines.add(
                     line(
                             String.join(" | ", library.names),
@@ -142,12 +132,9 @@ final class CudaLibraries {
                             name.map(n -> "found, " + locate.apply(n))
                                     .orElse("not found: " + library.remedy)));
         }
-        String error = driver ? kernels() : null;
-        lines.add(
-                line(
-                        "libjlatent_cuda",
-                        "kernels",
-                        !driver ? "not tried without a driver" : error == null ? "ok" : error));
+        String verdict =
+                !all ? "not tried without the libraries above" : unavailabilityCause().orElse("ok");
+        lines.add(line("libjlatent_cuda, JCuda", "kernels", verdict));
         return lines;
     }
 

@@ -12,20 +12,13 @@ public final class CudaProvider implements BackendProvider {
         return "cuda";
     }
 
-    /**
-     * A device for whole models needs matrix products, which {@link CudaBackend} does not have yet.
-     */
     @Override
     public Optional<String> unavailabilityCause() {
-        return Cuda.unavailabilityCause()
-                .or(
-                        () ->
-                                Optional.of(
-                                        "this version runs single kernels on the GPU (Cuda.open()), but trains on the CPU only"));
+        return Cuda.unavailabilityCause();
     }
 
     @Override
     public Backend open() {
-        return Cuda.open().backend();
+        return Cuda.backend(CudaOptions.defaults());
     }
 }

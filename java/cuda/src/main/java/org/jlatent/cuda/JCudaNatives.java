@@ -3,51 +3,81 @@ package org.jlatent.cuda;
 import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import jcuda.runtime.JCuda;
+import jcuda.JCudaVersion;
+import jcuda.driver.JCudaDriver;
+import jcuda.jcublas.JCublas2;
+import jcuda.jcudnn.JCudnn;
 import org.jlatent.DeviceException;
 import org.jlatent.JlatentException;
+import org.jlatent.internal.Hashes;
 import org.jlatent.internal.Native;
 import org.jlatent.internal.NativeLibraries;
 
 /**
- * Initialises JCuda, in one place: its native library comes out of our own cache folder, and its
- * calls throw.
+ * Loads JCuda, in one place: its native libraries come out of our own cache folder, matched to the
+ * cuBLAS and cuDNN that are here.
  *
- * <p>Left alone, JCuda unpacks to a fixed name in the common temporary folder and trusts whatever
- * lies there already.
+ * <p>Left alone, JCuda unpacks to fixed names in the common temporary folder and trusts whatever
+ * lies there already; and a class of its whose library does not load is lost for good.
  */
 final class JCudaNatives {
     private static final String VERSION = "12.6.0";
-    private static final String RUNTIME = "libJCudaRuntime-" + VERSION + "-linux-x86_64.so";
-    private static boolean initialised;
+    private static final String END = "-linux-x86_64.so";
+    private static final String DRIVER = "libJCudaDriver-" + VERSION + END;
+    private static final String CUBLAS = "libJCublas2-" + VERSION + END;
+    private static final String CUDNN = "libJCudnn-" + VERSION + END; // asks for cuDNN 9
+    private static final String CUDNN_8 = "libJCudnn-11.7.0" + END;
+
+    private static boolean loaded;
 
     private JCudaNatives() {}
 
     /**
-     * @throws DeviceException when JCuda's library does not open
+     * @param cublas the soname that was found: 12 as it is, 13 through our forwarder
+     * @param cudnn the soname that was found: JCudnn's library is the one for it, under the name
+     *     that JCudnn looks for
+     * @throws DeviceException when a library of JCuda's does not open
      */
-    static synchronized void initialise() {
-        if (initialised) {
+    static synchronized void load(String cublas, String cudnn) {
+        if (loaded) {
             return;
         }
+        if (cublas.endsWith(".13")) { // once it is open, whoever asks for cuBLAS 12 gets it
+            requireOpens(CudaNatives.forwarder());
+        }
+        boolean eight = cudnn.endsWith(".8");
+        List<String> names = List.of(DRIVER, CUBLAS, CUDNN);
+        String key = String.join(" ", names) + (eight ? CUDNN_8 : "");
         Path folder =
                 NativeLibraries.unpack(
-                        "jcuda-" + VERSION, List.of(RUNTIME), JCudaNatives::resource);
-        requireOpens(folder.resolve(RUNTIME));
-        // JCuda looks for its library where the property points while its class is initialised. The
-        // JDK has read the property for good once a temporary file was made, so nobody else sees
-        // the detour.
+                        Hashes.sha256(key.getBytes(StandardCharsets.UTF_8)),
+                        names,
+                        name -> eight && name.equals(CUDNN) ? cudnn8() : resource(name));
+        names.forEach(name -> requireOpens(folder.resolve(name)));
+        initialise(folder);
+        loaded = true;
+    }
+
+    // JCuda looks for its libraries where the property points while its classes are initialised.
+    // The
+    // JDK has read the property for good once a temporary file was made, so nobody else sees the
+    // detour.
+    private static void initialise(Path folder) {
         settleTemporaryFolder();
         String before = System.setProperty("java.io.tmpdir", folder.toString());
         try {
-            JCuda.setExceptionsEnabled(true);
+            for (Class<?> type : List.of(JCudaDriver.class, JCublas2.class, JCudnn.class)) {
+                Class.forName(type.getName());
+            }
+        } catch (LinkageError | ClassNotFoundException e) {
+            throw new DeviceException("JCuda cannot be used: " + e.getMessage());
         } finally {
             System.setProperty("java.io.tmpdir", before);
         }
-        initialised = true;
     }
 
     /** Before any JCuda class is initialised: one that fails to do so is lost for good. */
@@ -58,11 +88,19 @@ final class JCudaNatives {
         }
     }
 
+    private static InputStream cudnn8() throws IOException {
+        return CudaNatives.resource(CUDNN_8);
+    }
+
     private static InputStream resource(String name) throws IOException {
-        InputStream in = JCuda.class.getClassLoader().getResourceAsStream("lib/" + name);
+        InputStream in = JCudaVersion.class.getClassLoader().getResourceAsStream("lib/" + name);
         if (in == null) {
             throw new IOException(
-                    "the class path holds no " + name + ": add org.jcuda:jcuda-natives:" + VERSION);
+                    "the class path holds no "
+                            + name
+                            + ": add jcuda-natives, jcublas-natives and jcudnn-natives "
+                            + VERSION
+                            + " of org.jcuda");
         }
         return in;
     }

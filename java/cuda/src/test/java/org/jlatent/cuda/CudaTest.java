@@ -2,7 +2,6 @@ package org.jlatent.cuda;
 
 import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
@@ -11,10 +10,10 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import jcuda.CudaException;
-import jcuda.runtime.JCuda;
 import org.jlatent.Device;
 import org.jlatent.DeviceException;
 import org.jlatent.GaussianOps;
@@ -28,12 +27,15 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 final class CudaTest {
+    private final List<String> loaded = new ArrayList<>();
 
-    private static CudaLibraries machineWith(String... libraries) {
+    private CudaLibraries machineWith(String... libraries) {
         Set<String> present = Set.of(libraries);
         return new CudaLibraries(
                 name -> present.contains(name) ? null : name + ": cannot open shared object file",
-                name -> "/lib/" + name);
+                name -> "/lib/" + name,
+                (cublas, cudnn) -> loaded.add(cublas + " " + cudnn),
+                () -> 7L);
     }
 
     @Test
@@ -41,6 +43,7 @@ final class CudaTest {
         Optional<String> cause = machineWith("libcublas.so.12").unavailabilityCause();
         assertTrue(cause.orElseThrow().contains("libcuda.so.1"), cause.get());
         assertTrue(cause.get().contains("install the NVIDIA driver"), cause.get());
+        assertEquals(List.of(), loaded, "JCuda is left alone");
     }
 
     @Test
@@ -52,7 +55,23 @@ final class CudaTest {
                 report);
         assertTrue(report.contains("found, /lib/libcublas.so.13"), report);
         assertTrue(report.contains("found, /lib/libcudnn.so.9"), report);
-        assertTrue(report.contains("not tried without a driver"), report);
+        assertTrue(report.contains("not tried without the libraries above"), report);
+    }
+
+    @Test
+    void newerCudnnAndDirectCublasArePreferredAndLoadedOnce() {
+        CudaLibraries all =
+                machineWith(
+                        "libcuda.so.1",
+                        "libcublas.so.12",
+                        "libcublas.so.13",
+                        "libcudnn.so.8",
+                        "libcudnn.so.9");
+        assertEquals(Optional.empty(), all.unavailabilityCause());
+        assertEquals(Optional.empty(), all.unavailabilityCause());
+        assertEquals(List.of("libcublas.so.12 libcudnn.so.9"), loaded);
+        assertEquals(7, all.kernels());
+        assertTrue(String.join("\n", all.report()).endsWith(" ok"), () -> "" + all.report());
     }
 
     @Test
@@ -70,21 +89,8 @@ final class CudaTest {
     }
 
     @Test
-    void jcudaLoadsFromOurFolderAndLeavesTheTemporaryFolderAlone() {
-        String before = System.getProperty("java.io.tmpdir");
-        JCudaNatives.initialise();
-        assertEquals(before, System.getProperty("java.io.tmpdir"));
-        assumeFalse(Cuda.isAvailable(), "this machine has a CUDA device");
-        // The runtime is linked into JCuda's library, so it answers without a driver: with an
-        // exception, as switched on.
-        CudaException e =
-                assertThrows(CudaException.class, () -> JCuda.cudaMalloc(new jcuda.Pointer(), 16));
-        assertFalse(e.getMessage().isEmpty());
-    }
-
-    @Test
     void aDamagedJcudaLibraryIsNamed(@TempDir Path folder) throws IOException {
-        Path damaged = Files.writeString(folder.resolve("libJCudaRuntime.so"), "not a library");
+        Path damaged = Files.writeString(folder.resolve("libJCudaDriver.so"), "not a library");
         DeviceException e =
                 assertThrows(DeviceException.class, () -> JCudaNatives.requireOpens(damaged));
         assertTrue(e.getMessage().contains(damaged.toString()), e.getMessage());
