@@ -29,19 +29,63 @@ inline jl_status launched(const char* operation, cudaError_t error) {
                                 : fail(JL_DEVICE_ERROR, "%s: %s", operation, cudaGetErrorString(error));
 }
 
+// In clusters of so many neighbouring blocks, which run at the same time and may wait for each other.
 template <class... Parameters, class... Args>
-jl_status launch(const char* operation, dim3 grid, dim3 block, size_t shared_bytes, jl_stream stream,
-                 void (*kernel)(Parameters...), Args... args) {
+jl_status launch_clusters(const char* operation, unsigned cluster, dim3 grid, dim3 block, size_t shared_bytes,
+                          jl_stream stream, void (*kernel)(Parameters...), Args... args) {
 #ifdef JL_EMULATED
-    return launched(operation, emulator::launch({grid, block, shared_bytes, false, cuda_stream(stream)},
-                                                kernel, Parameters(args)...));
+    return launched(operation,
+                    emulator::launch({grid, block, shared_bytes, false, cuda_stream(stream), cluster}, kernel,
+                                     Parameters(args)...));
 #else
+    cudaLaunchAttribute clusters = {};
+    clusters.id = cudaLaunchAttributeClusterDimension;
+    clusters.val.clusterDim = {cluster, 1, 1};
     cudaLaunchConfig_t config = {};
     config.gridDim = grid;
     config.blockDim = block;
     config.dynamicSmemBytes = shared_bytes;
     config.stream = cuda_stream(stream);
+    config.attrs = &clusters;
+    config.numAttrs = cluster > 1 ? 1 : 0;
     return launched(operation, cudaLaunchKernelEx(&config, kernel, Parameters(args)...));
+#endif
+}
+
+template <class... Parameters, class... Args>
+jl_status launch(const char* operation, dim3 grid, dim3 block, size_t shared_bytes, jl_stream stream,
+                 void (*kernel)(Parameters...), Args... args) {
+    return launch_clusters(operation, 1, grid, block, shared_bytes, stream, kernel, args...);
+}
+
+// The largest cluster, a power of two up to `wanted`, of which the device can run any at all; 1 where it knows no clusters.
+template <class... Parameters>
+unsigned largest_cluster(unsigned wanted, dim3 block, void (*kernel)(Parameters...)) {
+    unsigned cluster = wanted;
+#ifdef JL_EMULATED
+    (void)block, (void)kernel;
+#else
+    for (; cluster > 1; cluster /= 2) {
+        cudaLaunchAttribute clusters = {};
+        clusters.id = cudaLaunchAttributeClusterDimension;
+        clusters.val.clusterDim = {cluster, 1, 1};
+        cudaLaunchConfig_t config = {};
+        config.gridDim = dim3(cluster);
+        config.blockDim = block;
+        config.attrs = &clusters;
+        config.numAttrs = 1;
+        int active = 0;
+        if (cudaOccupancyMaxActiveClusters(&active, kernel, &config) == cudaSuccess && active > 0) break;
+        cudaGetLastError();  // that it knows none is no error
+    }
+#endif
+    return cluster;
+}
+
+// Waits for all threads of the cluster; what they wrote before is seen after.
+__device__ inline void cluster_sync() {
+#if defined(JL_EMULATED) || __CUDA_ARCH__ >= 900
+    cooperative_groups::this_cluster().sync();
 #endif
 }
 

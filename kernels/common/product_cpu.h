@@ -25,12 +25,13 @@ inline Vector load(const float* p) {
 inline void store(float* p, Vector v) { memcpy(p, &v, sizeof v); }
 
 // sum[i] += sum over k < count of a[i row + k step] b[k], rows of b being kPanel long.
+template <int64_t kRows>
 inline __attribute__((always_inline)) void multiply(const float* a, int64_t row, int64_t step, const float* b,
-                                                    int64_t count, Vector (&sum)[kTileRows][2]) {
+                                                    int64_t count, Vector (&sum)[kRows][2]) {
     for (int64_t k = 0; k < count; ++k) {
         const Vector b0 = load(b + k * kPanel), b1 = load(b + k * kPanel + kLanes);
 #pragma GCC unroll 16
-        for (int64_t i = 0; i < kTileRows; ++i) {
+        for (int64_t i = 0; i < kRows; ++i) {
             const Vector x = a[i * row + k * step] - Vector{};  // broadcast: less 0 changes nothing
             sum[i][0] += x * b0;
             sum[i][1] += x * b1;

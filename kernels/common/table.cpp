@@ -14,6 +14,7 @@
 #include "masked_conv/masked_conv.h"
 #include "norm/norm.h"
 #include "pad/pad.h"
+#include "pixel_sampler/pixel_sampler.h"
 #include "pool/pool.h"
 #include "random/random.h"
 #include "resample/resample.h"
@@ -92,6 +93,8 @@ const jl_kernels* table() {
         JL_ENTRY(likelihood_levels),
         JL_ENTRY(likelihood_draw),
         JL_ENTRY(levels_of_values),
+        &pixel_sampler_workspace,
+        JL_ENTRY(pixel_sampler),
     };
     return &kernels;
 }

@@ -61,6 +61,10 @@ struct grid_group {
     void sync() const { jlatent::emulator::sync_grid("grid.sync()"); }
 };
 inline grid_group this_grid() { return {}; }
+struct cluster_group {
+    void sync() const { jlatent::emulator::sync_cluster("cluster.sync()"); }
+};
+inline cluster_group this_cluster() { return {}; }
 }  // namespace cooperative_groups
 
 struct alignas(16) float4 {

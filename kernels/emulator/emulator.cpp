@@ -20,6 +20,7 @@ namespace {
 
 constexpr unsigned kMostThreads = 1024;
 constexpr size_t kConcurrentBlocks = 3;  // of an ordinary launch: what one writes, another may read too early
+constexpr unsigned kMostCluster = 8;     // what every GPU with clusters can do
 constexpr size_t kMostStatic = 48 << 10, kMostDynamic = 227 << 10;
 
 // One launch at a time: device code is serialised, as on one stream.
@@ -119,9 +120,11 @@ cudaError_t Launch::run() {
     const dim3 g = config_.grid, b = config_.block;
     const uint64_t threads = uint64_t{b.x} * b.y * b.z;
     if (threads < 1 || threads > kMostThreads || g.x < 1 || g.y < 1 || g.z < 1 || g.y > 65535 ||
-        g.z > 65535 || config_.shared_bytes > kMostDynamic) {
+        g.z > 65535 || config_.shared_bytes > kMostDynamic || config_.cluster < 1 ||
+        config_.cluster > kMostCluster || g.x % config_.cluster != 0) {
         failure = "invalid launch configuration: grid " + text(g) + ", block " + text(b) + ", " +
-                  std::to_string(config_.shared_bytes) + " bytes of dynamic shared memory";
+                  std::to_string(config_.shared_bytes) + " bytes of dynamic shared memory, clusters of " +
+                  std::to_string(config_.cluster);
         return cudaErrorInvalidConfiguration;
     }
     std::vector<std::unique_ptr<Block>> together;
@@ -129,7 +132,8 @@ cudaError_t Launch::run() {
         for (unsigned y = 0; y < g.y && !failed_; ++y)
             for (unsigned x = 0; x < g.x && !failed_; ++x) {
                 together.push_back(std::make_unique<Block>(dim3(x, y, z), config_));
-                if (!config_.cooperative && together.size() == kConcurrentBlocks) {
+                if (!config_.cooperative && together.size() >= kConcurrentBlocks &&
+                    together.size() % config_.cluster == 0) {
                     run_blocks(together);
                     together.clear();
                 }
@@ -143,7 +147,12 @@ void Launch::run_blocks(const std::vector<std::unique_ptr<Block>>& blocks) {
     next_round_.clear();
     blocks_ = &blocks;
     grid_waiting_ = grid_live_ = 0;
-    for (const auto& block : blocks) {
+    clusters_.assign(blocks.size() / config_.cluster, {});
+    for (size_t i = 0; i < blocks.size(); ++i) {
+        const auto& block = blocks[i];
+        block->cluster = &clusters_[i / config_.cluster];
+        block->cluster->blocks.push_back(block.get());
+        block->cluster->live += block->live;
         grid_live_ += block->live;
         order_.let_go(*block);
         for (Thread& t : block->threads) next_round_.push_back(&t);

@@ -1,5 +1,5 @@
 // The emulator's runtime: CUDA blocks on the CPU, every CUDA thread a fiber. Ordinary launches run block by
-// block; cooperative ones run all blocks at once, or a grid barrier would never end. What a GPU would leave
+// block; cooperative ones run all blocks at once, or a grid barrier would never end, and clusters all of theirs. What a GPU would leave
 // undefined (a divergent barrier, a shuffle with lanes missing, threads that wait for ever) ends the launch
 // with an error that says where.
 //
@@ -27,6 +27,7 @@ struct LaunchConfig {
     size_t shared_bytes;            // dynamic
     bool cooperative;               // all blocks at once; grid_sync() works
     cudaStream_t stream = nullptr;  // of the stub of libcuda, or ignored
+    unsigned cluster = 1;           // blocks of it run at once; cluster_sync() works
 };
 
 struct Thread;  // defined by the runtime
@@ -43,6 +44,7 @@ extern Current current;
 void sync_threads(const char* where);
 void sync_warp(uint32_t mask, const char* where);
 void sync_grid(const char* where);
+void sync_cluster(const char* where);
 enum class Shuffle { kIndex, kXor, kUp, kDown };
 uint64_t shuffle(Shuffle kind, uint32_t mask, uint64_t value, int operand, const char* where);
 uint32_t ballot(uint32_t mask, bool predicate, const char* where);

@@ -67,6 +67,27 @@ TEST(Emulator, CooperativeLaunchesWaitForTheWholeGrid) {
     for (int b = 0; b < 6; ++b) EXPECT_EQ(out[static_cast<size_t>(b)], (b + 1) % 6 + 100);
 }
 
+// The same in clusters, which do not wait for each other: the last one ends before it comes to a barrier.
+void cluster_neighbour_kernel(int* x, int* out) {
+    const unsigned cluster = blockIdx.x / 4, own = blockIdx.x % 4;
+    if (cluster == 2) return;
+    for (int turn = 0; turn < 3; ++turn) {
+        if (threadIdx.x == 0) x[blockIdx.x] = static_cast<int>(blockIdx.x) + 100 * turn;
+        cooperative_groups::this_cluster().sync();
+        if (threadIdx.x == 0) out[blockIdx.x] = x[4 * cluster + (own + 1) % 4];
+        cooperative_groups::this_cluster().sync();
+    }
+}
+
+TEST(Emulator, ClustersWaitForTheirOwnBlocks) {
+    std::vector<int> x(12, 0), out(12, -1);
+    ASSERT_EQ(
+        launch({dim3(12), dim3(64), 0, false, nullptr, 4}, cluster_neighbour_kernel, x.data(), out.data()),
+        cudaSuccess);
+    for (int b = 0; b < 12; ++b)
+        EXPECT_EQ(out[static_cast<size_t>(b)], b < 8 ? b / 4 * 4 + (b + 1) % 4 + 200 : -1);
+}
+
 void ballot_kernel(unsigned* out) {
     const unsigned votes = __ballot_sync(0xffffffffu, threadIdx.x % 3 == 0);
     if (threadIdx.x == 0) *out = votes;
@@ -148,6 +169,10 @@ void grid_sync_alone(int* x) {
     *x = 1;
     cooperative_groups::this_grid().sync();
 }
+void cluster_sync_alone(int* x) {
+    *x = 1;
+    cooperative_groups::this_cluster().sync();
+}
 void too_much_shared(int* x) {
     JL_SHARED(char, big, [49 * 1024]);
     big[0] = static_cast<char>(*x);
@@ -158,9 +183,13 @@ TEST(Emulator, FaultsAreReportedAndTheNextLaunchWorks) {
         void (*kernel)(int*);
         const char* text;
     } faults[] = {
-        {divergent_barriers, "different places"}, {missing_lanes, "exited"},
-        {lane_outside_mask, "not in the mask"},   {waits_for_ever, "wait for ever"},
-        {grid_sync_alone, "cooperative"},         {too_much_shared, "48 KiB"},
+        {divergent_barriers, "different places"},
+        {missing_lanes, "exited"},
+        {lane_outside_mask, "not in the mask"},
+        {waits_for_ever, "wait for ever"},
+        {grid_sync_alone, "cooperative"},
+        {cluster_sync_alone, "in clusters"},
+        {too_much_shared, "48 KiB"},
     };
     for (const auto& fault : faults) {
         int x = 0;
@@ -180,6 +209,10 @@ TEST(Emulator, ImpossibleLaunchesAreRefused) {
     int x = 0;
     EXPECT_EQ(launch({dim3(1), dim3(1025), 0, false}, grid_sync_alone, &x), cudaErrorInvalidConfiguration);
     EXPECT_EQ(launch({dim3(0), dim3(32), 0, false}, grid_sync_alone, &x), cudaErrorInvalidConfiguration);
+    EXPECT_EQ(launch({dim3(6), dim3(32), 0, false, nullptr, 4}, cluster_sync_alone, &x),
+              cudaErrorInvalidConfiguration);
+    EXPECT_EQ(launch({dim3(16), dim3(32), 0, false, nullptr, 16}, cluster_sync_alone, &x),
+              cudaErrorInvalidConfiguration);
     EXPECT_EQ(launch({dim3(1), dim3(32), 300 << 10, false}, grid_sync_alone, &x),
               cudaErrorInvalidConfiguration);
     EXPECT_NE(std::string(cudaGetErrorString(cudaErrorInvalidConfiguration)).find("307200 bytes"),

@@ -27,6 +27,18 @@ void Launch::wait_grid(const char* where) {
     grid_ordering_.acquire();
 }
 
+void Launch::wait_cluster(const char* where) {
+    Thread& me = *current.thread;
+    Cluster& cluster = *me.block->cluster;
+    if (config_.cluster == 1) fail("cluster.sync() needs a launch in clusters");
+    me.operation = Operation::kCluster;
+    me.where = where;
+    cluster.ordering.release();
+    if (++cluster.waiting == cluster.live) release_cluster(cluster);
+    fibers_.leave(me);
+    cluster.ordering.acquire();
+}
+
 void Launch::wait_warp(Operation operation, uint32_t mask, const char* where) {
     Thread& me = *current.thread;
     Warp& warp = *me.warp;
@@ -65,8 +77,11 @@ void Launch::thread_ends(Thread& me) {
     }
     --block.live;
     --grid_live_;
+    Cluster& cluster = *block.cluster;
+    --cluster.live;
     if (block.live != 0 && block.waiting == block.live) release_block(block);
     if (grid_live_ != 0 && grid_waiting_ == grid_live_) release_grid();
+    if (cluster.live != 0 && cluster.waiting == cluster.live) release_cluster(cluster);
 }
 
 void Launch::wake(Thread& t) {
@@ -97,6 +112,11 @@ void Launch::release_block(Block& block) {
 void Launch::release_grid() {
     grid_waiting_ = 0;
     for (const auto& block : *blocks_) wake(*block, Operation::kGrid);
+}
+
+void Launch::release_cluster(Cluster& cluster) {
+    cluster.waiting = 0;
+    for (Block* block : cluster.blocks) wake(*block, Operation::kCluster);
 }
 
 namespace {
@@ -143,6 +163,7 @@ void Launch::resolve(Warp& warp, uint32_t lanes, const Thread& last) {
 
 void sync_threads(const char* where) { Launch::running->wait_block(where); }
 void sync_grid(const char* where) { Launch::running->wait_grid(where); }
+void sync_cluster(const char* where) { Launch::running->wait_cluster(where); }
 void sync_warp(uint32_t mask, const char* where) {
     Launch::running->wait_warp(Operation::kWarp, mask, where);
 }

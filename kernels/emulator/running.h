@@ -14,6 +14,13 @@ constexpr unsigned kWarp = 32;
 
 struct Block;
 
+// Neighbouring blocks that wait for each other.
+struct Cluster {
+    std::vector<Block*> blocks;
+    unsigned live = 0, waiting = 0;
+    Ordering ordering;
+};
+
 struct Warp {
     Thread* lanes[kWarp] = {};
     uint32_t all = 0, alive = 0, arrived = 0;
@@ -25,6 +32,7 @@ enum class Operation {
     kNone,
     kBlock,
     kGrid,
+    kCluster,
     kWarp,
     kShuffle,
     kBallot,
@@ -60,6 +68,7 @@ struct Block {
     };
 
     dim3 index;
+    Cluster* cluster = nullptr;
     std::vector<Thread> threads;
     std::vector<Warp> warps;
     std::vector<Warp*> turns;  // the same, in the order in which a barrier last let them go
@@ -109,6 +118,7 @@ class Launch {
 
     void wait_block(const char* where);
     void wait_grid(const char* where);
+    void wait_cluster(const char* where);
     void wait_warp(Operation operation, uint32_t mask, const char* where);
     void wait_matrix(Operation operation, const void* given, void* wanted, const char* where);
     void* shared(const void* tag, size_t bytes);
@@ -123,6 +133,7 @@ class Launch {
     void thread_ends(Thread& me);
     void release_block(Block& block);
     void release_grid();
+    void release_cluster(Cluster& cluster);
     void resolve(Warp& warp, uint32_t lanes, const Thread& last);
     void wake(Block& block, Operation from);
     void wake(Thread& t);
@@ -135,6 +146,7 @@ class Launch {
     std::vector<Thread*> round_, next_round_;
     const std::vector<std::unique_ptr<Block>>* blocks_ = nullptr;  // those that run now
     unsigned grid_live_ = 0, grid_waiting_ = 0;
+    std::vector<Cluster> clusters_;  // of these
     Ordering start_, end_, grid_ordering_;
     bool failed_ = false;
 };

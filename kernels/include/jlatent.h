@@ -228,6 +228,43 @@ typedef struct {
     int64_t dtype;                           /* jl_dtype of x and y */
 } jl_pad;
 
+/* ---- pixel_sampler ---- */
+/* What a node's map [batch, height, width, channels] is; see pixel_sampler.h. */
+typedef enum {
+    JL_NODE_PIXELS = 0,      /* scale level + offset */
+    JL_NODE_EMBEDDING = 1,   /* rows of `data` [levels, channels / channels of the image] */
+    JL_NODE_GIVEN = 2,       /* `data` [batch, height, width, channels] */
+    JL_NODE_MASKED_CONV = 3, /* of `input`, with the map `other` added to the sums */
+    JL_NODE_ADD = 4,         /* input + other */
+    JL_NODE_ACTIVATION = 5   /* function(input) */
+} jl_node_kind;
+
+typedef struct {
+    int32_t kind;     /* jl_node_kind */
+    int32_t input;    /* number of an earlier node */
+    int32_t other;    /* the same; of a masked_conv also -1: none */
+    int32_t function; /* masked_conv: jl_epilogue; activation: jl_activation */
+    int32_t taps;     /* masked_conv: jl_taps, with kernel and groups as in jl_masked_conv */
+    int32_t groups;
+    int64_t kernel;
+    int64_t channels;    /* of the map; a gate has two filters for each */
+    const float* data;   /* masked_conv: the weight */
+    const float* bias;   /* masked_conv: [filters], or null */
+    const float* vector; /* masked_conv: [batch, filters], or null */
+    float scale, offset;
+} jl_sampler_node;
+
+typedef struct {
+    int64_t batch, height, width, channels; /* of the images */
+    int64_t first_image;                    /* the first one's number, for noise */
+    int32_t levels;                         /* a channel's values are 0 to levels - 1 */
+    int32_t groups;       /* of channels, drawn one after the other; 1: a pixel's channels together */
+    int32_t distribution; /* JL_BERNOULLI, JL_CATEGORICAL or JL_LOGISTIC_MIXTURE */
+    int32_t top_k;        /* categorical: only the likeliest so many levels are drawn; 0: all */
+    float temperature;    /* > 0 */
+    uint32_t site;        /* which random draw of the model this is */
+} jl_pixel_sampler;
+
 /* A table of launchers. Grows only at its end: check struct_size before using an entry newer than your
  * header's floor. */
 typedef struct {
@@ -403,6 +440,14 @@ typedef struct {
                                  int32_t* x, jl_stream stream);
     jl_status (*levels_of_values)(const float* values, int64_t count, int32_t levels, int32_t* x,
                                   jl_stream stream);
+
+    /* pixel_sampler.h */
+    size_t (*pixel_sampler_workspace)(const jl_pixel_sampler* shape, const jl_sampler_node* nodes,
+                                      int32_t node_count);
+    jl_status (*pixel_sampler)(const jl_pixel_sampler* shape, const jl_sampler_node* nodes,
+                               int32_t node_count, const int32_t* given, const jl_random* random,
+                               int32_t* image, float* parameters, float* margins, jl_workspace workspace,
+                               jl_stream stream);
 } jl_kernels;
 
 /* The table, or null when this machine can't run it (why: jl_open_error()). Never unloads, never fails twice

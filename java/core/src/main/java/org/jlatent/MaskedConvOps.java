@@ -34,7 +34,7 @@ public final class MaskedConvOps {
         /** The same and the pixel itself: a horizontal stack's other layers. */
         HORIZONTAL_B(5);
 
-        private final int code;
+        final int code; // the C ABI's
 
         Taps(int code) {
             this.code = code;
@@ -64,7 +64,7 @@ public final class MaskedConvOps {
          */
         GATE(2);
 
-        private final int code;
+        final int code; // the C ABI's
 
         Epilogue(int code) {
             this.code = code;

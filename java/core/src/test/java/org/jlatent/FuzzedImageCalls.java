@@ -18,6 +18,7 @@ final class FuzzedImageCalls {
                 Map.entry("conv weight gradient", FuzzedImageCalls::weightGradient),
                 Map.entry("masked conv", FuzzedImageCalls::maskedConv),
                 Map.entry("masked conv gradients", FuzzedImageCalls::maskedConvGradients),
+                Map.entry("pixel sampler", FuzzedImageCalls::pixelSampler),
                 Map.entry("max pool", f -> pool(f, false)),
                 Map.entry("average pool", f -> pool(f, true)),
                 Map.entry("pool winners", FuzzedImageCalls::forgedWinners));
@@ -171,6 +172,62 @@ final class FuzzedImageCalls {
                 new Made(dx, s),
                 new Made(d.dWeight(), weight.shape()),
                 new Made(d.dBias(), Shape.of(filters)));
+    }
+
+    /** Two masked convolutions, the first mostly of a mask A, and one to parameters. */
+    private static List<Made> pixelSampler(Fuzz f) {
+        int levels = f.number(2, 5);
+        MaskedConvOps.Options any = maskedOptions(f);
+        int groups = any.groups();
+        MaskedConvOps.Options first =
+                f.chance(0.2)
+                        ? any
+                        : new MaskedConvOps.Options(
+                                MaskedConvOps.Taps.RASTER_A, 3, groups, any.epilogue());
+        long channels = f.chance(0.7) ? groups : grouped(f, first);
+        Shape image = f.bent(f.extent(), f.extent(), f.extent(), channels);
+        SamplerProgram program = new SamplerProgram();
+        int node =
+                f.chance(0.5)
+                        ? program.pixels(channels, f.value(), f.value())
+                        : program.embedding(f.tensor(levels, f.extent()), channels);
+        node = fuzzedConv(f, program, node, first, maskedWeight(f, first, program.channels(node)));
+        MaskedConvOps.Options second =
+                f.chance(0.2)
+                        ? maskedOptions(f)
+                        : MaskedConvOps.Options.of(MaskedConvOps.Taps.RASTER_B, 3)
+                                .withGroups(groups);
+        Shape weight = maskedWeight(f, second, program.channels(node));
+        node = fuzzedConv(f, program, node, second, weight);
+        node = program.activation(node, f.one(Activation.values()));
+        MaskedConvOps.Options linear =
+                MaskedConvOps.Options.of(MaskedConvOps.Taps.RASTER_B, 1).withGroups(groups);
+        Shape last = linear.weightShape(program.channels(node), levels * channels);
+        fuzzedConv(f, program, node, linear, last);
+        PixelSamplerOps.Options options =
+                PixelSamplerOps.Options.of(LikelihoodLevelsOps.Options.categorical(levels))
+                        .withGroups(groups)
+                        .withTemperature(f.setting(0.1, 2))
+                        .withTopK(f.chance(0.8) ? 0 : f.number(0, 2))
+                        .withFirstImage(f.chance(0.9) ? 0 : f.number(0, 9));
+        Tensor given = f.chance(0.5) ? null : f.codes(image, levels);
+        PixelSamplerOps.Result r =
+                PixelSamplerOps.sample(
+                        f.scope(), program, image, options, given, f.noise(), f.chance(0.5));
+        return List.of(
+                new Made(r.image(), image),
+                new Made(
+                        r.parameters(),
+                        r.parameters() == null
+                                ? null
+                                : image.withoutLast().withLast(levels * channels)),
+                new Made(r.margins(), image.withoutLast()));
+    }
+
+    private static int fuzzedConv(
+            Fuzz f, SamplerProgram program, int input, MaskedConvOps.Options o, Shape weight) {
+        Tensor bias = f.optional(weight.rank() == 0 ? 1 : weight.get(0));
+        return program.maskedConv(input, f.tensor(weight), bias, null, SamplerProgram.NONE, o);
     }
 
     private static PoolOps.Options options(Fuzz f, boolean average) {

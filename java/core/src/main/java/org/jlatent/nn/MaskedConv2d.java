@@ -41,6 +41,11 @@ public final class MaskedConv2d extends Module implements Layer {
         this.options = options;
     }
 
+    /** What it was made from, but for its numbers of channels and filters. */
+    public MaskedConvOps.Options options() {
+        return options;
+    }
+
     /**
      * @param x {@code [batch, height, width, in]}
      * @return {@code [batch, height, width, out]}

@@ -1,0 +1,236 @@
+package org.jlatent;
+
+import static org.jlatent.Checks.address;
+import static org.jlatent.Checks.require;
+import static org.jlatent.Checks.requireOptional;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.stream.Stream;
+import org.jlatent.internal.PixelSamplerKernels.Nodes;
+
+/**
+ * A network of masked convolutions as {@link PixelSamplerOps} takes it: nodes in the order of their
+ * evaluation, each a feature map [batch, height, width, channels] of the image's height and width.
+ * The last one's are the parameters of a pixel's distribution. Formulas in
+ * kernels/pixel_sampler/pixel_sampler.h.
+ *
+ * <p>Every method adds a node and returns its number. Tensors are not copied: they are read when
+ * images are drawn, with the weights of then.
+ */
+public final class SamplerProgram {
+    /** In place of a node's number: no map. */
+    public static final int NONE = -1;
+
+    private static final int PIXELS = 0; // jl_node_kind
+    private static final int EMBEDDING = 1;
+    private static final int GIVEN = 2;
+    private static final int MASKED_CONV = 3;
+    private static final int ADD = 4;
+    private static final int ACTIVATION = 5;
+    private static final MaskedConvOps.Options NO_TAPS =
+            MaskedConvOps.Options.of(MaskedConvOps.Taps.RASTER_B, 1);
+
+    private record Node(
+            int kind,
+            int input,
+            int other,
+            int activation,
+            MaskedConvOps.Options options,
+            long channels,
+            Tensor data,
+            Tensor bias,
+            Tensor vector,
+            float scale,
+            float offset) {}
+
+    private final List<Node> nodes = new ArrayList<>();
+
+    /** The image's values: {@code scale level + offset}. */
+    public int pixels(long channels, float scale, float offset) {
+        return add(PIXELS, NONE, NONE, 0, NO_TAPS, channels, null, null, null, scale, offset);
+    }
+
+    /**
+     * A row of a table for every value of the image, side by side.
+     *
+     * @param table {@code [levels, dims]}
+     * @param channels of the image
+     */
+    public int embedding(Tensor table, long channels) {
+        if (table.shape().rank() != 2) {
+            throw new ShapeException(
+                    "sampler program: a table must be [levels, dims], got " + table.shape());
+        }
+        long dims = Shape.of(channels, table.shape().get(1)).elements();
+        return add(EMBEDDING, NONE, NONE, 0, NO_TAPS, dims, table, null, null, 0, 0);
+    }
+
+    /**
+     * A map that is known from the start, such as a condition.
+     *
+     * @param map {@code [batch, height, width, channels]}
+     */
+    public int given(Tensor map) {
+        if (map.shape().rank() != 4) {
+            throw new ShapeException(
+                    "sampler program: a given map must be [batch, height, width, channels], got "
+                            + map.shape());
+        }
+        return add(GIVEN, NONE, NONE, 0, NO_TAPS, map.shape().get(3), map, null, null, 0, 0);
+    }
+
+    /**
+     * {@link MaskedConvOps#forward} of a node's map.
+     *
+     * @param input number of an earlier node
+     * @param weight {@link MaskedConvOps.Options#weightShape}
+     * @param bias {@code [filters]}, or null
+     * @param vector {@code [batch, filters]}, or null
+     * @param other number of an earlier node, with {@code filters} channels, whose map is added to
+     *     the sums: MaskedConvOps' map; or {@link #NONE}
+     */
+    public int maskedConv(
+            int input,
+            Tensor weight,
+            Tensor bias,
+            Tensor vector,
+            int other,
+            MaskedConvOps.Options options) {
+        long channels = node(input).channels;
+        if (weight.shape().rank() != 4) {
+            throw new ShapeException(
+                    "sampler program: a weight must be [filters, rows, columns, channels], got "
+                            + weight.shape());
+        }
+        long filters = weight.shape().get(0);
+        require("sampler program", "weight", weight, options.weightShape(channels, filters));
+        requireOptional("sampler program", "bias", bias, Shape.of(filters));
+        if (vector != null && (vector.shape().rank() != 2 || vector.shape().get(1) != filters)) {
+            throw new ShapeException(
+                    "sampler program: vector must be [batch, "
+                            + filters
+                            + "], got "
+                            + vector.shape());
+        }
+        boolean gate = options.epilogue() == MaskedConvOps.Epilogue.GATE;
+        long outputs = gate ? filters / 2 : filters;
+        if (other != NONE) {
+            node(other);
+        }
+        int function = options.epilogue().code;
+        return add(
+                MASKED_CONV, input, other, function, options, outputs, weight, bias, vector, 0, 0);
+    }
+
+    /** The sum of two nodes' maps, such as a residual block's. */
+    public int add(int input, int other) {
+        node(other);
+        long channels = node(input).channels;
+        return add(ADD, input, other, 0, NO_TAPS, channels, null, null, null, 0, 0);
+    }
+
+    /** A function of a node's map. */
+    public int activation(int input, Activation function) {
+        long channels = node(input).channels;
+        int code = function.code();
+        return add(ACTIVATION, input, NONE, code, NO_TAPS, channels, null, null, null, 0, 0);
+    }
+
+    /** Channels of a node's map. */
+    public long channels(int number) {
+        return node(number).channels;
+    }
+
+    /** Nodes so far. */
+    public int size() {
+        return nodes.size();
+    }
+
+    private Node node(int number) {
+        if (number < 0 || number >= nodes.size()) {
+            throw new IllegalArgumentException(
+                    "sampler program: there are "
+                            + nodes.size()
+                            + " nodes so far, from 0 on, got number "
+                            + number);
+        }
+        return nodes.get(number);
+    }
+
+    private int add(
+            int kind,
+            int input,
+            int other,
+            int activation,
+            MaskedConvOps.Options options,
+            long channels,
+            Tensor data,
+            Tensor bias,
+            Tensor vector,
+            float scale,
+            float offset) {
+        nodes.add(
+                new Node(
+                        kind,
+                        input,
+                        other,
+                        activation,
+                        options,
+                        channels,
+                        data,
+                        bias,
+                        vector,
+                        scale,
+                        offset));
+        return nodes.size() - 1;
+    }
+
+    /** All tensors that nodes read. */
+    Tensor[] tensors() {
+        return nodes.stream()
+                .flatMap(n -> Stream.of(n.data, n.bias, n.vector))
+                .filter(Objects::nonNull)
+                .toArray(Tensor[]::new);
+    }
+
+    /** What depends on the images that are drawn: their number and size, and their levels. */
+    void check(Shape image, int levels) {
+        for (Node n : nodes) {
+            if (n.kind == GIVEN) {
+                Shape expected = image.withoutLast().withLast(n.channels);
+                require("pixel sampler", "a given map", n.data, expected);
+            }
+            if (n.kind == EMBEDDING) {
+                long dims = n.data.shape().get(1);
+                require("pixel sampler", "the table", n.data, Shape.of(levels, dims));
+            }
+            if (n.vector != null) {
+                Shape expected = Shape.of(image.get(0), n.vector.shape().get(-1));
+                require("pixel sampler", "a vector", n.vector, expected);
+            }
+        }
+    }
+
+    Nodes nodes() {
+        Nodes all = new Nodes(nodes.size());
+        for (Node n : nodes) {
+            all.add(
+                    n.kind,
+                    n.input,
+                    n.other,
+                    n.activation,
+                    n.options.taps().code,
+                    n.options.groups(),
+                    n.options.kernel(),
+                    n.channels,
+                    address(n.data),
+                    address(n.bias),
+                    address(n.vector),
+                    n.scale,
+                    n.offset);
+        }
+        return all;
+    }
+}

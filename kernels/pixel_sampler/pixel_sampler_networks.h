@@ -1,0 +1,98 @@
+// The networks that pixel_sampler's test draws from.
+#pragma once
+#include "pixel_sampler_reference.h"
+
+namespace jlatent::test {
+namespace {
+
+// PixelCNN: 7x7 A, residual blocks of 3x3 B, then 1x1.
+Network raster(int64_t batch, int64_t height, int64_t width) {
+    Network n(batch, height, width, 1, 2);
+    int h = n.conv(n.pixels(), {JL_RASTER_A, 7, 12, JL_RECTIFIED});
+    for (int i = 0; i < 2; ++i) {
+        const int a = n.activation(n.conv(h, {JL_RASTER_B, 3, 20}), JL_ELU);
+        h = n.sum(h, n.conv(a, {JL_RASTER_B, 1, 12, JL_RECTIFIED}));
+    }
+    n.conv(h, {JL_RASTER_B, 1, 1});
+    return n;
+}
+
+// More values of a pixel's surroundings than a block has in shared memory at a time.
+Network deep(int64_t batch, int64_t height, int64_t width) {
+    Network n(batch, height, width, 1, 2);
+    const int h = n.conv(n.pixels(), {JL_RASTER_A, 7, 131, JL_RECTIFIED});
+    n.conv(n.conv(h, {JL_RASTER_B, 3, 70, JL_GATE}), {JL_RASTER_B, 1, 1});
+    return n;
+}
+
+// Gated PixelCNN: two stacks; the horizontal one with residuals, and skips that meet before the head; conditioned.
+Network gated(int64_t batch, int64_t height, int64_t width, int64_t depth, bool conditioned) {
+    Network n(batch, height, width, 1, 2);
+    int v = n.pixels(), h = v, skips = -1;
+    const int condition = conditioned ? n.conv(n.given(3), {JL_RASTER_B, 1, 2 * depth}) : -1;
+    for (int i = 0; i < 3; ++i) {
+        v = n.conv(v, {i == 0 ? JL_VERTICAL_A : JL_VERTICAL_B, i == 0 ? 5 : 3, depth, JL_GATE, condition,
+                       conditioned});
+        const int link = n.conv(v, {JL_RASTER_B, 1, 2 * depth, JL_PLAIN, condition});
+        const int gate = n.conv(h, {i == 0 ? JL_HORIZONTAL_A : JL_HORIZONTAL_B, i == 0 ? 5 : 3, depth,
+                                    JL_GATE, link, conditioned});
+        h = n.conv(gate, {JL_HORIZONTAL_B, 1, depth, JL_PLAIN, i == 0 ? -1 : h});
+        skips = n.conv(gate, {JL_RASTER_B, 1, depth, JL_PLAIN, skips});
+    }
+    n.conv(n.activation(skips, JL_RELU), {JL_RASTER_B, 1, 1});
+    return n;
+}
+
+// Three colours, each seeing those before it.
+Network colours(int64_t batch, int64_t height, int64_t width, int32_t levels) {
+    Network n(batch, height, width, 3, levels, 3);
+    n.shape.distribution = JL_CATEGORICAL;
+    int h = n.conv(n.pixels(), {JL_RASTER_A, 5, 15, JL_GATE, -1, false, 3});
+    h = n.sum(h, n.conv(h, {JL_RASTER_B, 3, 15, JL_GATE, -1, true, 3}));
+    h = n.sum(h, n.conv(n.activation(h, JL_TANH), {JL_HORIZONTAL_B, 3, 15, JL_RECTIFIED, -1, false, 3}));
+    n.conv(h, {JL_RASTER_B, 1, 3 * levels, JL_PLAIN, -1, false, 3});
+    return n;
+}
+
+// Gated PixelCNN of colours: the vertical stack, which has no groups, meets the horizontal one, which has.
+Network coloured_stacks(int64_t batch, int64_t height, int64_t width, int32_t levels, bool embedded) {
+    Network n(batch, height, width, 3, levels, 3);
+    n.shape.distribution = JL_CATEGORICAL;
+    int v = embedded ? n.embedding(2) : n.pixels(), h = v, skips = -1;
+    for (int i = 0; i < 2; ++i) {
+        v = n.conv(v, {i == 0 ? JL_VERTICAL_A : JL_VERTICAL_B, 3, 7, JL_GATE});
+        const int link = n.conv(v, {JL_RASTER_B, 1, 18});
+        const int gate =
+            n.conv(h, {i == 0 ? JL_HORIZONTAL_A : JL_HORIZONTAL_B, 3, 9, JL_GATE, link, false, 3});
+        skips = n.conv(gate, {JL_RASTER_B, 1, 12, i == 0 ? JL_PLAIN : JL_RECTIFIED, skips, false, 3});
+        h = n.conv(gate, {JL_RASTER_B, 1, 9, JL_PLAIN, i == 0 ? -1 : h, false, 3});
+    }
+    n.conv(skips, {JL_RASTER_B, 1, 3 * levels, JL_PLAIN, -1, false, 3});
+    return n;
+}
+
+// A prior over codes: rows of a table, seen with their own pixel by a kernel before mask A hides it.
+Network codes(int64_t batch, int64_t height, int64_t width, int32_t levels) {
+    Network n(batch, height, width, 1, levels);
+    n.shape.distribution = JL_CATEGORICAL;
+    const int table = n.conv(n.embedding(6), {JL_RASTER_B, 1, 10});
+    const int given = n.given(10);
+    int h = n.conv(table, {JL_RASTER_A, 3, 18, JL_GATE, -1, true});
+    h = n.conv(n.sum(h, n.conv(given, {JL_RASTER_B, 3, 18})), {JL_RASTER_B, 3, 18, JL_RECTIFIED});
+    n.conv(h, {JL_RASTER_B, 1, levels});
+    return n;
+}
+
+// PixelCNN++'s distribution: a pixel's channels together.
+Network mixture(int64_t batch, int64_t height, int64_t width, int64_t channels, int32_t levels) {
+    Network n(batch, height, width, channels, levels);
+    n.shape.distribution = JL_LOGISTIC_MIXTURE;
+    const int x = n.pixels();
+    const int v = n.conv(x, {JL_VERTICAL_A, 3, 16, JL_GATE});
+    const int h = n.conv(x, {JL_HORIZONTAL_A, 5, 16, JL_RECTIFIED, v});
+    n.conv(h, {JL_HORIZONTAL_B, 3, 4 * (1 + 2 * channels + channels * (channels - 1) / 2)});
+    return n;
+}
+
+}  // namespace
+}  // namespace jlatent::test
