@@ -19,6 +19,7 @@ import org.jlatent.data.ImageSet;
 import org.jlatent.io.AtomicFile;
 import org.jlatent.io.ImageGrid;
 import org.jlatent.models.AutoregressiveModel;
+import org.jlatent.models.AutoregressiveModel.Draws;
 import org.jlatent.models.Condition;
 import org.jlatent.models.LatentModel;
 import org.jlatent.models.Vae;
@@ -52,14 +53,15 @@ final class Pictures {
      *
      * @param label class of all of them; null: all classes in turn, where there are any
      */
-    static void samples(AutoregressiveModel model, int count, Integer label, long seed, Path file) {
+    static void samples(
+            AutoregressiveModel model, int count, Integer label, Draws draws, Path file) {
         int classes = model.classes();
         int[] labels =
                 IntStream.range(0, count)
                         .map(i -> label == null ? i % Math.max(1, classes) : label)
                         .toArray();
         Condition condition = classes == 0 ? Condition.none() : Condition.ofLabels(labels);
-        ImageGrid.of(model.sample(count, condition, seed), model.image())
+        ImageGrid.of(model.sample(count, condition, draws), model.image())
                 .columns((int) Math.ceil(Math.sqrt(count)))
                 .write(file);
     }

@@ -3,6 +3,7 @@ package org.jlatent.cli;
 import java.nio.file.Path;
 import org.jlatent.JlatentException;
 import org.jlatent.models.AutoregressiveModel;
+import org.jlatent.models.AutoregressiveModel.Draws;
 import org.jlatent.models.ImageModel;
 import org.jlatent.models.Vae;
 import org.jlatent.models.VqVae;
@@ -12,20 +13,31 @@ import picocli.CommandLine.Option;
 /** {@code jlatent sample}. */
 @Command(name = "sample", description = "Draws images from a trained model into one PNG.")
 final class SampleCommand extends RunCommand {
-    private static final int MANY = 64;
-    static final int FEW = 16; // a forward pass a value takes its time
+    static final int COUNT = 64;
 
-    @Option(
-            names = "--count",
-            paramLabel = "N",
-            description = "images (default: 64; 16 of models that draw value by value)")
-    Integer count;
+    @Option(names = "--count", paramLabel = "N", description = "images (default: 64)")
+    int count = COUNT;
 
     @Option(
             names = "--label",
             paramLabel = "N",
             description = "class of the images, of a model that has classes (default: all in turn)")
     Integer label;
+
+    @Option(
+            names = "--temperature",
+            paramLabel = "T",
+            description =
+                    "of a model that draws value by value: below 1 likelier values, above 1 others"
+                            + " (default: 1)")
+    Float temperature;
+
+    @Option(
+            names = "--top-k",
+            paramLabel = "K",
+            description =
+                    "of a model that draws one of many levels: only the K most likely (default: all)")
+    Integer topK;
 
     @Option(
             names = "--out",
@@ -43,8 +55,7 @@ final class SampleCommand extends RunCommand {
     @Override
     Results use(RunFolder run, ImageModel model) {
         AutoregressiveModel autoregressive = model instanceof AutoregressiveModel a ? a : null;
-        int images = count != null ? count : autoregressive == null ? MANY : FEW;
-        require("--count", images, 1, 10_000);
+        require("--count", count, 1, 10_000);
         int classes = autoregressive == null ? 0 : autoregressive.classes();
         if (label != null && classes == 0) {
             throw new JlatentException(
@@ -54,10 +65,16 @@ final class SampleCommand extends RunCommand {
             require("--label", label, 0, classes - 1);
         }
         Path file = out == null ? run.path().resolve("samples.png") : out;
-        Results results = new Results().put("count", images).put("file", file.toString());
+        Results results = new Results().put("count", count).put("file", file.toString());
         if (autoregressive != null) {
-            Pictures.samples(autoregressive, images, label, seed, file);
+            Pictures.samples(autoregressive, count, label, draws(), file);
             return results;
+        }
+        if (temperature != null || topK != null) {
+            throw new JlatentException(
+                    "a "
+                            + run.config().model()
+                            + " does not draw value by value: leave out --temperature and --top-k");
         }
         if (model instanceof VqVae) {
             throw new JlatentException(
@@ -73,7 +90,18 @@ final class SampleCommand extends RunCommand {
                             + " has no prior to draw from; 'jlatent interpolate' shows what lies between"
                             + " images");
         }
-        Pictures.samples(vae, images, seed, file);
+        Pictures.samples(vae, count, seed, file);
         return results;
+    }
+
+    private Draws draws() {
+        if (temperature != null && !(temperature > 0 && temperature <= 1000)) {
+            throw new JlatentException(
+                    "--temperature must be above 0 and at most 1000, got " + temperature);
+        }
+        if (topK != null) {
+            require("--top-k", topK, 1, 65536);
+        }
+        return new Draws(temperature == null ? 1 : temperature, topK == null ? 0 : topK, seed);
     }
 }

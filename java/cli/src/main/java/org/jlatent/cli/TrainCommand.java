@@ -13,6 +13,7 @@ import org.jlatent.data.ImageSet;
 import org.jlatent.data.Splits;
 import org.jlatent.io.AtomicFile;
 import org.jlatent.models.AutoregressiveModel;
+import org.jlatent.models.AutoregressiveModel.Draws;
 import org.jlatent.models.ImageModel;
 import org.jlatent.models.LatentModel;
 import org.jlatent.models.Vae;
@@ -266,9 +267,9 @@ final class TrainCommand implements Callable<Integer> {
         if (model instanceof AutoregressiveModel autoregressive) {
             Pictures.samples(
                     autoregressive,
-                    SampleCommand.FEW,
+                    SampleCommand.COUNT,
                     null,
-                    PICTURE_SEED,
+                    Draws.of(PICTURE_SEED),
                     run.path().resolve("samples.png"));
         }
         if (model instanceof LatentModel latent) {

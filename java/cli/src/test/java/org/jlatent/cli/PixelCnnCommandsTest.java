@@ -110,10 +110,10 @@ final class PixelCnnCommandsTest {
         assertEquals(trained / values / Math.log(2), bits, 1e-6);
         assertTrue(bits > 0 && bits < 1.2, "bits a dimension: " + bits);
 
-        byte[] sixteen = Files.readAllBytes(run.resolve("samples.png"));
+        byte[] drawn = Files.readAllBytes(run.resolve("samples.png"));
         Files.delete(run.resolve("samples.png"));
         works("sample", run);
-        assertArrayEquals(sixteen, Files.readAllBytes(run.resolve("samples.png")));
+        assertArrayEquals(drawn, Files.readAllBytes(run.resolve("samples.png")));
         Path other = folder.resolve("other.png");
         works("sample", run, "--count", 5, "--seed", 3, "--out", other);
         assertTrue(ImageIO.read(other.toFile()).getWidth() > 3 * SIDE);
@@ -174,6 +174,13 @@ final class PixelCnnCommandsTest {
         fails("knows no classes: leave out --label", "sample", run, "--label", 1);
         fails("leave out --samples and --drop", "evaluate", run, "--samples", 2);
         fails("--count must be from 1 to 10000", "sample", run, "--count", 0);
+        fails(
+                "--temperature must be above 0 and at most 1000, got 0.0",
+                "sample",
+                run,
+                "--temperature",
+                0);
+        fails("top_k must be", "sample", run, "--top-k", 3);
         for (String command : List.of("reconstruct", "interpolate", "traverse", "features")) {
             fails("a pixel-cnn gives images no codes", command, run);
         }

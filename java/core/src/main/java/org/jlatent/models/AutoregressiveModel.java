@@ -5,6 +5,7 @@ import java.util.OptionalInt;
 import org.jlatent.JlatentException;
 import org.jlatent.LikelihoodLevelsOps;
 import org.jlatent.Random;
+import org.jlatent.SamplerProgram;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.ShapeException;
@@ -25,8 +26,6 @@ import org.jlatent.nn.Likelihood;
  * <p>Loss: -log p(x) in nats an image, a mean over the batch.
  */
 public abstract class AutoregressiveModel extends ImageModel {
-    private static final int SITE = 1; // of the draws
-
     private final PixelNetwork network;
     private final Embedding codes;
     private final LikelihoodLevelsOps.Options draws;
@@ -250,17 +249,41 @@ public abstract class AutoregressiveModel extends ImageModel {
     // ---- sampling ----
 
     /**
-     * Draws images, a whole forward pass for every value: what a faster way is held against.
+     * How images are drawn.
      *
-     * @return {@code count values} numbers; the same for the same seed, and the first images the
-     *     same for any count
+     * @param temperature divides logits and multiplies scales: below 1 likelier values, above 1
+     *     others
+     * @param topK only the most likely so many levels of a categorical; 0: all
+     * @param seed the same draws the same, image by image: the first are the same for any count
+     */
+    public record Draws(float temperature, int topK, long seed) {
+        /** From the distribution itself. */
+        public static Draws of(long seed) {
+            return new Draws(1, 0, seed);
+        }
+
+        /** At another temperature. */
+        public Draws withTemperature(float value) {
+            return new Draws(value, topK, seed);
+        }
+
+        /** Of the most likely so many levels; 0: of all. */
+        public Draws withTopK(int count) {
+            return new Draws(temperature, count, seed);
+        }
+    }
+
+    /**
+     * Draws images. Every feature map is computed once, whatever the number of pixels.
+     *
+     * @return {@code count values} numbers
      * @throws ShapeException as {@link #logits}
      * @throws IllegalArgumentException as {@link #logits}
      * @throws JlatentException if the logits are not finite
      */
-    public final float[] sample(int count, Condition condition, long seed) {
+    public final float[] sample(int count, Condition condition, Draws how) {
         int values = Math.multiplyExact(count, image().values());
-        return complete(new float[values], new boolean[values], condition, seed);
+        return complete(new float[values], new boolean[values], condition, how);
     }
 
     /**
@@ -273,74 +296,34 @@ public abstract class AutoregressiveModel extends ImageModel {
      * @throws IllegalArgumentException as {@link #logits}; or unless the arrays are of the same
      *     length, a whole number of images, and a likelihood that draws whole pixels is given none
      *     in part
-     * @throws JlatentException if the logits are not finite
+     * @throws JlatentException if the logits are not finite, or a value that is given is none of
+     *     the likelihood's levels
      */
-    public final float[] complete(float[] images, boolean[] given, Condition condition, long seed) {
-        int values = image().values();
-        if (images.length % values != 0 || given.length != images.length) {
-            throw new IllegalArgumentException(
-                    "images of "
-                            + values
-                            + " values cannot be completed from "
-                            + images.length
-                            + " values, of which it is known of "
-                            + given.length
-                            + " whether they are given");
-        }
-        float[] x = images.clone();
-        for (int i = 0; i < x.length; i++) {
-            x[i] = given[i] ? x[i] : 0; // a mask within a pixel takes anything but NaN
-        }
-        int together = draws.channels();
-        for (int i = 0; i < x.length; i++) {
-            Networks.require(
-                    given[i] == given[i - i % together],
-                    "a " + likelihood().name() + " draws whole pixels, or nothing of them",
-                    "a part of the channels at value " + i % values);
-        }
-        try (Scope owned = new Scope(device());
-                Scope scope = new Scope(device())) {
-            Random draw = new Random(owned, seed);
-            for (int first = 0; first < values; first += together) {
-                if (isGiven(given, values, first)) {
-                    continue;
-                }
-                scope.clear();
-                int[] drawn = draw(scope, x, condition, draw);
-                for (int i = first; i < x.length; i += values) {
-                    for (int j = i; j < i + together && !given[i]; j++) {
-                        x[j] = value(drawn[j]);
-                    }
-                }
-            }
-        }
-        return x;
+    public final float[] complete(float[] images, boolean[] given, Condition condition, Draws how) {
+        return new PixelDrawing(this, draws, how).complete(images, given, condition);
     }
 
-    private float value(int level) {
-        if (level < 0) {
-            throw new JlatentException(
-                    "the model's output is no distribution to draw from: it holds values that are"
-                            + " not finite");
-        }
-        return (float) level / (draws.levels() - 1);
+    /**
+     * Draws the same images by a whole forward pass for every value: what {@link #complete} is held
+     * against. Where a random number is within rounding of an edge of the distribution function the
+     * two may differ.
+     */
+    public final float[] completeNaively(
+            float[] images, boolean[] given, Condition condition, Draws how) {
+        return new PixelDrawing(this, draws, how).completeNaively(images, given, condition);
     }
 
-    /** Whether a value is given in all images. */
-    private static boolean isGiven(boolean[] given, int values, int value) {
-        for (int i = value; i < given.length; i += values) {
-            if (!given[i]) {
-                return false;
-            }
+    /** The model as a program that images are drawn from. */
+    final SamplerProgram program(Scope scope, long batch, Condition condition) {
+        Tensor labels = labels(scope, batch, condition.labels());
+        requireMap(batch, condition.map());
+        SamplerProgram program = new SamplerProgram();
+        if (codes == null) {
+            program.pixels(image().channels(), 1.0f / (draws.levels() - 1), 0);
+        } else {
+            program.embedding(codes.table(), image().channels());
         }
-        return true;
-    }
-
-    /** Draws every level, each given what is now before it. */
-    private int[] draw(Scope scope, float[] x, Condition condition, Random random) {
-        Shape images = Shape.of(x.length / image().values(), image().values());
-        Tensor logits = logits(Tape.inference(scope), scope.of(images, x), condition);
-        return LikelihoodLevelsOps.draw(scope, draws, logits, images, random, SITE, 1, 0)
-                .toIntArray();
+        network.addTo(program, scope, condition.map(), labels);
+        return program;
     }
 }

@@ -5,6 +5,8 @@ import java.util.List;
 import org.jlatent.Activation;
 import org.jlatent.MaskedConvOps.Epilogue;
 import org.jlatent.MaskedConvOps.Options;
+import org.jlatent.SamplerProgram;
+import org.jlatent.Scope;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
 import org.jlatent.nn.Elementwise;
@@ -124,5 +126,29 @@ final class PixelNetwork extends Module {
             }
         }
         return maps.get(maps.size() - 1);
+    }
+
+    /**
+     * The same network as a program that images are drawn from.
+     *
+     * @param scope owns what the program reads and is not a parameter
+     * @param program has one node: the input
+     * @param condition as {@link #forward}
+     * @param labels as {@link #forward}
+     */
+    void addTo(SamplerProgram program, Scope scope, Tensor condition, Tensor labels) {
+        Tape tape = Tape.inference(scope);
+        List<Integer> nodes = new ArrayList<>(channels.size());
+        nodes.add(program.size() - 1);
+        nodes.add(condition == null ? SamplerProgram.NONE : program.given(condition));
+        for (Step step : steps) {
+            if (step instanceof Convolution c) {
+                Tensor vector = c.label == null ? null : c.label.forward(tape, labels);
+                int map = c.map == NONE ? SamplerProgram.NONE : nodes.get(c.map);
+                nodes.add(c.layer.addTo(program, nodes.get(c.x), vector, map));
+            } else {
+                nodes.add(program.activation(nodes.get(((Rectifier) step).x), Activation.RELU));
+            }
+        }
     }
 }

@@ -39,6 +39,11 @@ public final class Embedding extends Module implements Layer {
                 dy -> EmbeddingOps.backward(tape.scope(), codes, dy, weight.shape().get(0)));
     }
 
+    /** Its rows, {@code [rows, dims]}. */
+    public Tensor table() {
+        return weight;
+    }
+
     /**
      * Codes met so far that no row had; always 0 on the CPU, which refuses them. Waits for the
      * device.

@@ -7,6 +7,7 @@ import org.jlatent.Activation;
 import org.jlatent.MaskedConvOps;
 import org.jlatent.MaskedConvOps.Epilogue;
 import org.jlatent.Ops;
+import org.jlatent.SamplerProgram;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tape;
@@ -99,6 +100,19 @@ public final class MaskedConv2d extends Module implements Layer {
                     }
                 });
         return y;
+    }
+
+    /**
+     * {@link #forward(Tape, Tensor, Tensor, Tensor)} as a node of a program that images are drawn
+     * from.
+     *
+     * @param x number of an earlier node
+     * @param vector {@code [batch, filters]}, or null
+     * @param map number of an earlier node, or {@link SamplerProgram#NONE}
+     * @return its number
+     */
+    public int addTo(SamplerProgram program, int x, Tensor vector, int map) {
+        return program.maskedConv(x, weight, bias, vector, map, options);
     }
 
     private static Tensor sumPixels(Scope scope, Tensor images) {

@@ -17,6 +17,7 @@ import org.jlatent.Shape;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
 import org.jlatent.data.ImageShape;
+import org.jlatent.models.AutoregressiveModel.Draws;
 import org.jlatent.nn.Init;
 import org.jlatent.nn.Likelihood;
 import org.jlatent.nn.Likelihoods;
@@ -183,13 +184,13 @@ final class AutoregressiveProbabilityTest {
             sharpen(model, Condition.none());
             double[] p = probabilities(model, all(model), Condition.none());
             int count = 20_000;
-            float[] drawn = model.sample(count, Condition.none(), 7);
+            float[] drawn = model.sample(count, Condition.none(), Draws.of(7));
             // Expected 1, with a deviation of 0.37 and less.
             assertEquals(1, chiSquare(model, drawn, p) / (p.length - 1), 0.95);
-            assertArrayEquals(drawn, model.sample(count, Condition.none(), 7));
-            float[] first = model.sample(3, Condition.none(), 7);
+            assertArrayEquals(drawn, model.sample(count, Condition.none(), Draws.of(7)));
+            float[] first = model.sample(3, Condition.none(), Draws.of(7));
             assertArrayEquals(Arrays.copyOf(drawn, first.length), first);
-            float[] other = model.sample(count, Condition.none(), 8);
+            float[] other = model.sample(count, Condition.none(), Draws.of(8));
             assertFalse(Arrays.equals(drawn, other), "another seed draws the same");
         }
     }
@@ -233,7 +234,7 @@ final class AutoregressiveProbabilityTest {
             images[6 * i] = 1;
             images[6 * i + 1] = Float.NaN; // does not matter
         }
-        float[] drawn = model.complete(images, given, condition, 3);
+        float[] drawn = model.complete(images, given, condition, Draws.of(3));
         double[] p = probabilities(model, all(model), ofAll);
         // Not p(x1, x3 .. x5 | x0, x2): x1 is drawn before x2 is seen.
         double[] expected = new double[64];

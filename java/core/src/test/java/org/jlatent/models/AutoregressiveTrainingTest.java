@@ -15,6 +15,7 @@ import org.jlatent.Tape;
 import org.jlatent.Tensor;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.ImageShape;
+import org.jlatent.models.AutoregressiveModel.Draws;
 import org.jlatent.nn.Init;
 import org.jlatent.nn.Likelihood;
 import org.jlatent.nn.Likelihoods;
@@ -111,7 +112,7 @@ final class AutoregressiveTrainingTest {
         trained(model);
         int[] labels = new int[200];
         Arrays.setAll(labels, i -> i % CLASSES);
-        float[] drawn = model.sample(labels.length, Condition.ofLabels(labels), 5);
+        float[] drawn = model.sample(labels.length, Condition.ofLabels(labels), Draws.of(5));
         int right = 0;
         for (int i = 0; i < labels.length; i++) {
             int rows = 0;
@@ -220,14 +221,18 @@ final class AutoregressiveTrainingTest {
         fails("reshape", () -> alone.logits(tape, scope.zeros(Shape.of(2, 21)), Condition.none()));
         fails(
                 "cannot be completed",
-                () -> alone.complete(new float[20], new boolean[19], Condition.none(), 1));
+                () ->
+                        alone.complete(
+                                new float[20], new boolean[19], Condition.none(), Draws.of(1)));
         alone.parameters().get("network.out.bias").copyFrom(Float.NaN);
-        fails("no distribution to draw from", () -> alone.sample(1, Condition.none(), 1));
+        fails("no distribution to draw from", () -> alone.sample(1, Condition.none(), Draws.of(1)));
         ImageShape colours = new ImageShape(1, 1, 3);
         GatedPixelCnnConfig config = GatedPixelCnnConfig.defaults().withLikelihood(mixture(3));
         GatedPixelCnn pixels = new GatedPixelCnn(new Init(scope, 1), colours, config, 1);
         boolean[] red = {true, false, false};
-        fails("draws whole pixels", () -> pixels.complete(new float[3], red, Condition.none(), 1));
+        fails(
+                "draws whole pixels",
+                () -> pixels.complete(new float[3], red, Condition.none(), Draws.of(1)));
     }
 
     @Test

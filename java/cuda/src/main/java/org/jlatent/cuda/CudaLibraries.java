@@ -63,7 +63,7 @@ final class CudaLibraries {
 
     static CudaLibraries ofThisMachine() {
         return new CudaLibraries(
-                Native::probe, Native::locate, JCudaNatives::load, CudaLibraries::openKernels);
+                Native::probe, CudaLibraries::locate, JCudaNatives::load, CudaLibraries::openKernels);
     }
 
     /** The file itself: links have shorter names, without the version. */

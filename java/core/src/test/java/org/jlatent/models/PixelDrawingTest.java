@@ -1,0 +1,129 @@
+package org.jlatent.models;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.Arrays;
+import org.jlatent.JlatentException;
+import org.jlatent.Tensor;
+import org.jlatent.data.ImageShape;
+import org.jlatent.models.AutoregressiveModel.Draws;
+import org.jlatent.nn.Likelihoods;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+/** Images drawn in one call are those that whole forward passes draw. */
+final class PixelDrawingTest {
+    private static final ImageShape GREY = new ImageShape(6, 5, 1);
+    private static final ImageShape COLOUR = new ImageShape(4, 5, 3);
+
+    private final TinyPixelModels models = new TinyPixelModels();
+
+    @AfterEach
+    void close() {
+        models.close();
+    }
+
+    /** Weights whose distributions are far from uniform, so that the draws depend on each other. */
+    private AutoregressiveModel scaled(AutoregressiveModel model) {
+        for (Tensor p : model.parameters().values()) {
+            models.scale(p, 1.5);
+        }
+        return model;
+    }
+
+    private static void compare(AutoregressiveModel model, Condition condition, int count) {
+        for (Draws how : new Draws[] {Draws.of(3), Draws.of(4).withTemperature(0.7f)}) {
+            int length = count * model.image().values();
+            float[] none = new float[length];
+            boolean[] given = new boolean[length];
+            float[] drawn = model.sample(count, condition, how);
+            assertArrayEquals(model.completeNaively(none, given, condition, how), drawn);
+            assertTrue(drawn[0] != drawn[1] || drawn[1] != drawn[2] || drawn[2] != drawn[3]);
+
+            int channels = model.image().channels();
+            for (int i = 0; i < length; i++) {
+                given[i] = i / channels % 3 != 1;
+            }
+            float[] rest = model.complete(drawn, given, condition, Draws.of(8));
+            assertArrayEquals(model.completeNaively(drawn, given, condition, Draws.of(8)), rest);
+            assertFalse(Arrays.equals(drawn, rest));
+        }
+    }
+
+    @Test
+    void plain() {
+        compare(scaled(models.plain(GREY, 5, 3, 2)), Condition.none(), 4);
+    }
+
+    @Test
+    void gatedWithClassesAndMap() {
+        GatedPixelCnnConfig config =
+                TinyPixelModels.small().withClasses(3).withConditionChannels(2);
+        Condition condition = new Condition(new int[] {2, 0, 1}, models.map(3, GREY, 2));
+        compare(scaled(models.gated(GREY, config)), condition, 3);
+    }
+
+    @Test
+    void channelsOneAfterTheOther() {
+        compare(scaled(models.gated(COLOUR, TinyPixelModels.small())), Condition.none(), 2);
+        compare(
+                scaled(
+                        models.gated(
+                                COLOUR,
+                                TinyPixelModels.small()
+                                        .withLikelihood(Likelihoods.categorical(4)))),
+                Condition.none(),
+                2);
+    }
+
+    @Test
+    void wholePixels() {
+        compare(
+                scaled(
+                        models.gated(
+                                COLOUR,
+                                TinyPixelModels.small()
+                                        .withLikelihood(
+                                                Likelihoods.discretizedLogisticMixture(
+                                                        2, 256, 3)))),
+                Condition.none(),
+                2);
+    }
+
+    @Test
+    void codes() {
+        GatedPixelCnnConfig config =
+                TinyPixelModels.small().withLikelihood(Likelihoods.categorical(7)).withCodes(true);
+        compare(scaled(models.gated(GREY, config)), Condition.none(), 2);
+    }
+
+    @Test
+    void theLikeliestLevelAloneIsThatOfTheLargestLogit() {
+        GatedPixelCnnConfig config =
+                TinyPixelModels.small().withLikelihood(Likelihoods.categorical(7));
+        AutoregressiveModel model = scaled(models.gated(GREY, config));
+        // or the first pixel's logits would all be 0
+        model.parameters().get("network.out.bias").copyFrom(0, 1, 2, 0, 1, 2, 3);
+        float[] first = model.sample(2, Condition.none(), Draws.of(1).withTopK(1));
+        assertArrayEquals(first, model.sample(2, Condition.none(), Draws.of(2).withTopK(1)));
+        assertEquals(2 * GREY.values(), first.length);
+    }
+
+    @Test
+    void whatIsGivenHasALevel() {
+        AutoregressiveModel model = models.plain(GREY, 5, 3, 1);
+        float[] images = new float[GREY.values()];
+        boolean[] given = new boolean[images.length];
+        images[3] = 7;
+        given[3] = true;
+        JlatentException e =
+                assertThrows(
+                        JlatentException.class,
+                        () -> model.complete(images, given, Condition.none(), Draws.of(1)));
+        assertTrue(e.getMessage().contains("level"), e.getMessage());
+    }
+}
