@@ -10,11 +10,13 @@ import java.util.List;
 import org.jlatent.Activation;
 import org.jlatent.Device;
 import org.jlatent.GradientCheck;
+import org.jlatent.OnEveryDevice;
 import org.jlatent.Random;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
+import org.jlatent.TestDevice;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.ImageShape;
 import org.jlatent.data.Sprites;
@@ -29,10 +31,11 @@ import org.junit.jupiter.api.function.Executable;
 /**
  * Autoencoders and convolutional VAEs: shapes, losses, gradients, and what training is to bring.
  */
+@OnEveryDevice
 final class LatentModelsTest {
     private static final ImageShape ODD = new ImageShape(7, 5, 3);
 
-    private final Device device = Device.cpu();
+    private final Device device = TestDevice.open();
     private final Scope scope = new Scope(device);
 
     @AfterEach

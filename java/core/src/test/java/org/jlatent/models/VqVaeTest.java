@@ -9,9 +9,11 @@ import java.util.Arrays;
 import java.util.List;
 import org.jlatent.Device;
 import org.jlatent.JlatentException;
+import org.jlatent.OnEveryDevice;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tensor;
+import org.jlatent.TestDevice;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.ImageShape;
 import org.jlatent.nn.Init;
@@ -23,11 +25,12 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 
 /** Shapes, codes and sizes of a VqVae. {@link VqVaeTrainingTest} has the rest. */
+@OnEveryDevice
 final class VqVaeTest {
     static final ImageShape IMAGE = new ImageShape(12, 20, 3);
     static final ImageShape CLIP = new ImageShape(1, 24, 2);
 
-    private final Device device = Device.cpu();
+    private final Device device = TestDevice.open();
     private final Scope scope = new Scope(device);
 
     @AfterEach

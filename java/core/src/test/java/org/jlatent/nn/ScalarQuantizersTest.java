@@ -13,18 +13,21 @@ import org.jlatent.Device;
 import org.jlatent.FiniteScalarQuantizeOps;
 import org.jlatent.GradientCheck;
 import org.jlatent.LookupFreeQuantizeOps;
+import org.jlatent.OnEveryDevice;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
+import org.jlatent.TestDevice;
 import org.jlatent.nn.Quantizer.Quantized;
 import org.jlatent.train.Adam;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /** Quantizers without a codebook; their operations are tested in kernels/. */
+@OnEveryDevice
 final class ScalarQuantizersTest {
-    private final Device device = Device.cpu();
+    private final Device device = TestDevice.open();
     private final Scope scope = new Scope(device);
     private final Init init = new Init(scope, 3);
     private final Random random = new Random(7);

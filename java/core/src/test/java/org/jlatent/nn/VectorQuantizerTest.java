@@ -8,12 +8,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.jlatent.Device;
 import org.jlatent.GradientCheck;
+import org.jlatent.OnEveryDevice;
 import org.jlatent.Ops;
 import org.jlatent.Random;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
+import org.jlatent.TestDevice;
 import org.jlatent.io.Safetensors;
 import org.jlatent.nn.Quantizer.Quantized;
 import org.jlatent.nn.VectorQuantizerConfig.Learning;
@@ -22,11 +24,12 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /** The operation itself is tested in kernels/vector_quantize; this is what the module adds. */
+@OnEveryDevice
 final class VectorQuantizerTest {
     private static final VectorQuantizerConfig SMALL =
             VectorQuantizerConfig.defaults().withCodes(5).withDims(2).withRevive(0);
 
-    private final Device device = Device.cpu();
+    private final Device device = TestDevice.open();
     private final Scope scope = new Scope(device);
     private final java.util.Random numbers = new java.util.Random(7);
 

@@ -13,11 +13,13 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.jlatent.Device;
 import org.jlatent.GradientCheck;
+import org.jlatent.OnEveryDevice;
 import org.jlatent.Random;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
+import org.jlatent.TestDevice;
 import org.jlatent.VectorQuantizeOps.Estimator;
 import org.jlatent.io.Safetensors;
 import org.jlatent.nn.Quantizer.Quantized;
@@ -28,6 +30,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Heads, stages, cosine, rotation and revival. */
+@OnEveryDevice
 final class VectorQuantizerVariantsTest {
     private static final VectorQuantizerConfig SMALL =
             VectorQuantizerConfig.defaults().withCodes(6).withDims(4);
@@ -41,7 +44,7 @@ final class VectorQuantizerVariantsTest {
                     SMALL.withHeads(2).withStages(2).withLearning(Learning.GRADIENT),
                     SMALL.withCosine(true).withLearning(Learning.GRADIENT));
 
-    private final Device device = Device.cpu();
+    private final Device device = TestDevice.open();
     private final Scope scope = new Scope(device);
 
     @AfterEach
@@ -153,7 +156,7 @@ final class VectorQuantizerVariantsTest {
             VectorQuantizerConfig config = small.withCodes(60); // enough work for two threads
             List<Map<String, String>> states = new ArrayList<>();
             for (int threads = 1; threads <= 2; threads++) {
-                try (Device own = Device.cpu().threads(threads);
+                try (Device own = TestDevice.open().threads(threads);
                         Scope ownScope = new Scope(own)) {
                     Run run = Run.of(ownScope, config);
                     run.quantizer.initialize(ownScope, normals(ownScope, 1, 1, 600, 4), 7);

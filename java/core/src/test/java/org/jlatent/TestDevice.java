@@ -1,0 +1,35 @@
+package org.jlatent;
+
+import org.junit.jupiter.api.Assumptions;
+
+/**
+ * The device that tests run on: the CPU, or the one that {@code -Djlatent.test.device} names. The
+ * module of CUDA runs the cases {@link OnEveryDevice} again, on stubs of NVIDIA's libraries and, if
+ * there is one, on a GPU.
+ */
+public final class TestDevice {
+    private TestDevice() {}
+
+    /** A new one, which the test closes. */
+    public static Device open() {
+        String kind = System.getProperty("jlatent.test.device", "cpu");
+        return switch (kind) {
+            case "cpu" -> Device.cpu();
+            case "cuda" -> Device.cuda();
+            case "cuda-or-skip" -> cudaOrSkip();
+            default ->
+                    throw new IllegalArgumentException(
+                            "jlatent.test.device must be cpu, cuda or cuda-or-skip, got " + kind);
+        };
+    }
+
+    private static Device cudaOrSkip() {
+        try {
+            return Device.cuda();
+        } catch (DeviceException e) {
+            Assumptions.assumeFalse(
+                    e.getMessage().startsWith("CUDA is not available"), e.getMessage());
+            throw e;
+        }
+    }
+}
