@@ -34,8 +34,10 @@ for test in bin/*_cuda_test; do
     step "$name" "$test" --gtest_brief=1 --gtest_output="xml:$out/$name.xml"
 done
 
-step junit jre/bin/java -Djlatent.cache="$here/cache" -cp "test-classes:jars/*" \
-    org.junit.platform.console.ConsoleLauncher execute --scan-classpath=test-classes --include-tag=cuda \
+core=$(echo jars/jlatent-core-*-tests.jar)
+step junit jre/bin/java -Djlatent.cache="$here/cache" -Djlatent.test.device=cuda -Djlatent.leaks=true \
+    -cp "test-classes:jars/*" org.junit.platform.console.ConsoleLauncher execute \
+    --scan-classpath="test-classes:$core" --include-tag="cuda | device" \
     --fail-if-no-tests --disable-banner --disable-ansi-colors --reports-dir="$out/junit"
 if [[ -e $out/junit/TEST-junit-jupiter.xml ]]; then mv "$out/junit/TEST-junit-jupiter.xml" "$out/junit.xml"; fi
 rm -rf "$out/junit"

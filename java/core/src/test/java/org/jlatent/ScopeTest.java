@@ -142,7 +142,7 @@ final class ScopeTest {
         Thread thread =
                 new Thread( // the setting is the thread's own
                         () -> {
-                            try (Device many = TestDevice.open().threads(Integer.MAX_VALUE);
+                            try (Device many = Device.cpu().threads(Integer.MAX_VALUE);
                                     Scope scope = new Scope(many)) {
                                 Tensor ones = scope.filled(Shape.of(1 << 20), 1);
                                 assertEquals(1 << 20, Ops.sum(scope, ones).item());

@@ -8,19 +8,28 @@ import org.junit.jupiter.api.Assumptions;
  * there is one, on a GPU.
  */
 public final class TestDevice {
+    private static final String KIND = System.getProperty("jlatent.test.device", "cpu");
+
     private TestDevice() {}
 
     /** A new one, which the test closes. */
     public static Device open() {
-        String kind = System.getProperty("jlatent.test.device", "cpu");
-        return switch (kind) {
+        return switch (KIND) {
             case "cpu" -> Device.cpu();
             case "cuda" -> Device.cuda();
             case "cuda-or-skip" -> cudaOrSkip();
             default ->
                     throw new IllegalArgumentException(
-                            "jlatent.test.device must be cpu, cuda or cuda-or-skip, got " + kind);
+                            "jlatent.test.device must be cpu, cuda or cuda-or-skip, got " + KIND);
         };
+    }
+
+    /**
+     * Whether operations refuse values that they cannot use, as on the CPU. A GPU could not know
+     * without waiting; what it makes of them is marked instead, by NaN or code -1.
+     */
+    public static boolean refusesBadValues() {
+        return KIND.equals("cpu");
     }
 
     private static Device cudaOrSkip() {

@@ -25,6 +25,7 @@ import org.jlatent.nn.Likelihood;
 import org.jlatent.nn.Likelihoods;
 import org.jlatent.train.Trainer;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 
@@ -176,6 +177,7 @@ final class LatentModelsTest {
 
     /** With half of the pixels hidden, half the error of a model that never saw such images. */
     @Test
+    @Tag("slow-on-stubs")
     void denoisingRestoresWhatIsHidden() {
         ImageSet train = Sprites.splits().train().range(0, 4000);
         ImageSet test = Sprites.splits().test().range(0, 500);

@@ -198,9 +198,12 @@ final class VqVaeTest {
                 () -> model.decode(scope, scope.ofInts(Shape.of(1, 1, 3, 1), 0, 0, 0)),
                 "[height, width] here, got [1, 3, 1]");
         for (int code : new int[] {-1, 7}) {
-            assertThrows(
-                    JlatentException.class,
-                    () -> model.decode(scope, scope.ofInts(Shape.of(1, 1, 2), 0, code)));
+            Tensor codes = scope.ofInts(Shape.of(1, 1, 2), 0, code);
+            if (TestDevice.refusesBadValues()) {
+                assertThrows(JlatentException.class, () -> model.decode(scope, codes));
+            } else {
+                assertTrue(Float.isNaN(model.decode(scope, codes)[0]));
+            }
         }
         for (Executable mistake :
                 List.<Executable>of(
@@ -228,6 +231,11 @@ final class VqVaeTest {
         values[11] = Float.NaN;
         book.copyFrom(values);
         Tensor x = images(1, IMAGE);
+        if (!TestDevice.refusesBadValues()) {
+            int[] codes = model.encode(scope, x, IMAGE).toIntArray();
+            assertTrue(Arrays.stream(codes).allMatch(code -> code == -1));
+            return;
+        }
         fails(() -> model.encode(scope, x, IMAGE), "codebook");
         fails(() -> model.decode(scope, scope.ofInts(Shape.of(1, 1, 1), 0)), "codebook");
     }

@@ -203,7 +203,7 @@ final class MaskedConvTest {
 
     private static List<float[]> gradients(int threads) {
         Options options = Options.of(Taps.RASTER_B, 3).withEpilogue(Epilogue.GATE);
-        try (Device device = TestDevice.open().threads(threads);
+        try (Device device = Device.cpu().threads(threads);
                 Scope scope = new Scope(device)) {
             Random random = new Random(scope, 1);
             Tensor x = Ops.randomNormal(scope, Shape.of(5, 17, 19, 23), random, 1);

@@ -39,6 +39,7 @@ import org.jlatent.models.VqVaeConfig;
 import org.jlatent.nn.Init;
 import org.jlatent.nn.VectorQuantizerConfig;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -122,6 +123,7 @@ final class ResumeTest {
     }
 
     @Test
+    @Tag("slow-on-stubs")
     void aResumedCodebookIsTheUninterruptedOne() {
         Outcome whole = run("whole", STEPS, t -> t, this::quantized);
         for (Progress epoch : whole.epochs) {

@@ -29,6 +29,7 @@ import org.jlatent.models.VaeEvaluation;
 import org.jlatent.nn.Init;
 import org.jlatent.nn.Likelihoods;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 @OnEveryDevice
@@ -151,6 +152,7 @@ final class TrainerTest {
     }
 
     @Test
+    @Tag("slow-on-stubs")
     void betaAndFreeBitsChangeTheKl() {
         Map<Float, Double> kl = new HashMap<>();
         for (float beta : new float[] {0, 1, 20}) {
@@ -242,6 +244,7 @@ final class TrainerTest {
     }
 
     @Test
+    @Tag("slow-on-stubs")
     void evaluationIsABoundAndTheSameForTheSameSeed() {
         Vae vae = vae(1);
         Trainer.of(vae)
