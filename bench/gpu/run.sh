@@ -66,8 +66,11 @@ suites() {
         together "$name" "$test" --gtest_brief=1 --gtest_output="xml:$out/$name.xml"
     done
     wait
-    step junit jre/bin/java -Djlatent.cache="$here/cache" -cp "test-classes:jars/*" \
-        org.junit.platform.console.ConsoleLauncher execute --scan-classpath=test-classes --include-tag=cuda \
+    local core
+    core=$(echo jars/jlatent-core-*-tests.jar)
+    step junit jre/bin/java -Djlatent.cache="$here/cache" -Djlatent.test.device=cuda -Djlatent.leaks=true \
+        -cp "test-classes:jars/*" org.junit.platform.console.ConsoleLauncher execute \
+        --scan-classpath="test-classes:$core" --include-tag="cuda | device" \
         --fail-if-no-tests --disable-banner --disable-ansi-colors --reports-dir="$out/junit"
     if [[ -e $out/junit/TEST-junit-jupiter.xml ]]; then mv "$out/junit/TEST-junit-jupiter.xml" "$out/junit.xml"; fi
     rm -rf "$out/junit"
@@ -119,4 +122,5 @@ for phase in "${phases[@]}"; do
         *) say "there is no phase $phase"; exit 2 ;;
     esac
 done
+
 python3 report.py "$out" "$(cat commit)"

@@ -2,6 +2,10 @@ package org.jlatent;
 
 import java.lang.System.Logger.Level;
 import java.lang.ref.Cleaner;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * With {@code -Djlatent.leaks=true}: remembers where each device and scope was opened, and logs a
@@ -10,6 +14,7 @@ import java.lang.ref.Cleaner;
  */
 final class Leaks {
     private static final boolean ON = Boolean.getBoolean("jlatent.leaks");
+    private static final Set<Report> OPEN = ConcurrentHashMap.newKeySet();
 
     private Leaks() {}
 
@@ -27,7 +32,6 @@ final class Leaks {
     private static final class Report implements Runnable, Ticket {
         private final String what;
         private final Throwable opened;
-        private volatile boolean closed;
 
         Report(String what, Throwable opened) {
             this.what = what;
@@ -36,12 +40,12 @@ final class Leaks {
 
         @Override
         public void closed() {
-            closed = true;
+            OPEN.remove(this);
         }
 
         @Override
         public void run() {
-            if (!closed) {
+            if (OPEN.contains(this)) {
                 System.getLogger(Leaks.class.getName())
                         .log(
                                 Level.WARNING,
@@ -57,7 +61,21 @@ final class Leaks {
             return () -> {};
         }
         Report report = new Report(what, new Throwable(what));
+        OPEN.add(report);
         Holder.CLEANER.register(resource, report);
         return report;
+    }
+
+    /** What was opened since this was asked last and is open still, with the place. */
+    static List<String> open() {
+        List<Report> open = List.copyOf(OPEN);
+        OPEN.removeAll(open);
+        return open.stream()
+                .map(report -> report.what + ", opened here: " + place(report))
+                .toList();
+    }
+
+    private static List<StackTraceElement> place(Report report) {
+        return Arrays.stream(report.opened.getStackTrace()).skip(1).limit(10).toList();
     }
 }

@@ -10,8 +10,9 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /** The operation itself is tested in kernels/finite_scalar_quantize; this is what Java adds. */
+@OnEveryDevice
 final class FiniteScalarQuantizeOpsTest {
-    private final Device device = Device.cpu();
+    private final Device device = TestDevice.open();
     private final Scope scope = new Scope(device);
 
     @AfterEach

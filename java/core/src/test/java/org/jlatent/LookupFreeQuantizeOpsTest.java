@@ -13,8 +13,9 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /** The operation itself is tested in kernels/lookup_free_quantize; this is what Java adds. */
+@OnEveryDevice
 final class LookupFreeQuantizeOpsTest {
-    private final Device device = Device.cpu();
+    private final Device device = TestDevice.open();
     private final Scope scope = new Scope(device);
 
     @AfterEach

@@ -6,11 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.lang.reflect.InvocationHandler;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import org.jlatent.internal.CpuBackend;
 import org.jlatent.spi.Backend;
 import org.junit.jupiter.api.Test;
 
@@ -22,6 +22,7 @@ import org.junit.jupiter.api.Test;
  *
  * <p>{@code -Dfuzz.calls=1000000 -Dfuzz.seed=7} for more.
  */
+@OnEveryDevice
 final class OpsFuzzTest {
     private static final int CALLS = Integer.getInteger("fuzz.calls", 6_000);
     private static final long SEED = Long.getLong("fuzz.seed", 1);
@@ -32,17 +33,13 @@ final class OpsFuzzTest {
     /** A result of a call and the shape that it should have. */
     record Made(Tensor tensor, Shape expected) {}
 
-    /** Where tensors are that an operation should refuse. */
+    /** Where tensors are: those that an operation takes, and those that it should refuse. */
     static final class Places implements AutoCloseable {
+        final Device device = small();
+        final Scope cleared = new Scope(device);
         final Device other = small();
-        final Device device;
         final Scope there = new Scope(other);
-        final Scope cleared;
-
-        Places(Device device) {
-            this.device = device;
-            cleared = new Scope(device);
-        }
+        private final List<Scope> left = new ArrayList<>();
 
         Tensor stale(Shape shape) {
             Tensor tensor = cleared.empty(shape);
@@ -66,34 +63,42 @@ final class OpsFuzzTest {
             Device gone = small();
             Scope scope = new Scope(gone);
             gone.close();
+            left.add(scope);
             return scope;
         }
 
         @Override
         public void close() {
+            left.forEach(Scope::close);
             cleared.close();
             there.close();
             other.close();
+            device.close();
         }
     }
 
-    /** A CPU of little memory: filling gigabytes would only take time. */
+    /** Of little memory: filling gigabytes would only take time. */
     private static Device small() {
-        CpuBackend cpu = new CpuBackend();
+        Device device = TestDevice.open();
+        Backend backend = device.backend();
         InvocationHandler handler =
                 (proxy, method, arguments) -> {
                     if (List.of("allocate", "workspace").contains(method.getName())
                             && (long) arguments[0] > MEMORY) {
                         throw new DeviceException("out of memory: " + arguments[0]);
                     }
+                    if (method.getName().equals("close")) {
+                        device.close();
+                        return null;
+                    }
                     try {
-                        return method.invoke(cpu, arguments);
+                        return method.invoke(backend, arguments);
                     } catch (InvocationTargetException e) {
                         throw e.getCause();
                     }
                 };
         return Device.of(
-                "cpu",
+                device.kind(),
                 (Backend)
                         Proxy.newProxyInstance(
                                 Backend.class.getClassLoader(),
@@ -105,15 +110,14 @@ final class OpsFuzzTest {
     void everyCallGivesWhatItPromisesOrThrowsWhatItDocuments() {
         Map<String, int[]> counts = new TreeMap<>();
         Map<String, AssertionError> failures = new TreeMap<>(); // the first of each kind
-        try (Device device = small();
-                Places places = new Places(device)) {
+        try (Places places = new Places()) {
             List<Map.Entry<String, FuzzedCalls.Call>> calls = FuzzedCalls.all();
             for (int i = 0; i < CALLS; i++) {
                 Map.Entry<String, FuzzedCalls.Call> call = calls.get(i % calls.size());
                 long seed = SEED * 1_000_003 + i;
                 try {
-                    String first = run(device, places, call.getValue(), seed, 0x7FC0BEEF);
-                    String second = run(device, places, call.getValue(), seed, 0x42F6E979);
+                    String first = run(places, call.getValue(), seed, 0x7FC0BEEF);
+                    String second = run(places, call.getValue(), seed, 0x42F6E979);
                     assertEquals(first, second, "another result the second time");
                     counts.computeIfAbsent(call.getKey(), k -> new int[2])[
                             first.startsWith("[") ? 0 : 1]++;
@@ -137,10 +141,9 @@ final class OpsFuzzTest {
     /**
      * @return the results, or the exception's class
      */
-    private static String run(
-            Device device, Places places, FuzzedCalls.Call call, long seed, int poison) {
+    private static String run(Places places, FuzzedCalls.Call call, long seed, int poison) {
         places.there.clear();
-        try (Scope scope = new Scope(device)) {
+        try (Scope scope = new Scope(places.device)) {
             int[] filling = new int[ARENA];
             Arrays.fill(filling, poison);
             Tensor arena = scope.ofInts(Shape.of(ARENA), filling);

@@ -9,8 +9,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
+@OnEveryDevice
 final class ScopeTest {
-    private final Device device = Device.cpu();
+    private final Device device = TestDevice.open();
 
     @AfterEach
     void close() {
@@ -75,10 +76,12 @@ final class ScopeTest {
         assertThrows(IllegalStateException.class, tensor::item);
         assertThrows(IllegalStateException.class, () -> scope.scalar(1));
         assertThrows(IllegalStateException.class, scope::clear);
-        Device closed = Device.cpu();
+        Device closed = TestDevice.open();
         closed.close();
         closed.close();
-        assertThrows(IllegalStateException.class, () -> new Scope(closed).scalar(1));
+        try (Scope none = new Scope(closed)) {
+            assertThrows(IllegalStateException.class, () -> none.scalar(1));
+        }
     }
 
     @Test
@@ -154,7 +157,7 @@ final class ScopeTest {
 
     @Test
     void tensorsOfTwoDevicesDoNotMix() {
-        try (Device other = Device.cpu();
+        try (Device other = TestDevice.open();
                 Scope here = new Scope(device);
                 Scope there = new Scope(other)) {
             assertMessage("another device", () -> Ops.add(here, here.scalar(1), there.scalar(1)));

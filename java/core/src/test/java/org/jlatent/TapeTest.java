@@ -11,8 +11,9 @@ import org.jlatent.nn.Functions;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
+@OnEveryDevice
 final class TapeTest {
-    private final Device device = Device.cpu();
+    private final Device device = TestDevice.open();
     private final Scope scope = new Scope(device);
 
     @AfterEach

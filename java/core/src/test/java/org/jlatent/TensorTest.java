@@ -7,11 +7,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.junit.jupiter.api.Test;
 
+@OnEveryDevice
 final class TensorTest {
 
     @Test
     void bf16RoundsToTheNearestEven() {
-        try (Device device = Device.cpu();
+        try (Device device = TestDevice.open();
                 Scope scope = new Scope(device)) {
             float step = 0x1p-7f; // between neighbours in [1, 2)
             float[] given = {
@@ -61,7 +62,7 @@ final class TensorTest {
 
     @Test
     void integersAreKeptWhole() {
-        try (Device device = Device.cpu();
+        try (Device device = TestDevice.open();
                 Scope scope = new Scope(device)) {
             int[] codes = {0, -1, Integer.MAX_VALUE, (1 << 24) + 1};
             Tensor t = scope.ofInts(Shape.of(2, 2), codes);
@@ -75,7 +76,7 @@ final class TensorTest {
 
     @Test
     void operationsRefuseOtherTypes() {
-        try (Device device = Device.cpu();
+        try (Device device = TestDevice.open();
                 Scope scope = new Scope(device)) {
             Tensor ints = scope.ofInts(Shape.of(2), 1, 2);
             Tensor floats = scope.of(Shape.of(2), 1, 2);

@@ -17,8 +17,9 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /** The operation itself is tested in kernels/vector_quantize; this is what Java adds. */
+@OnEveryDevice
 final class VectorQuantizeOpsTest {
-    private final Device device = Device.cpu();
+    private final Device device = TestDevice.open();
     private final Scope scope = new Scope(device);
     private final java.util.Random random = new java.util.Random(1);
 

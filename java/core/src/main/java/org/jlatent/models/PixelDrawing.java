@@ -42,7 +42,7 @@ final class PixelDrawing {
                                             .withTemperature(how.temperature())
                                             .withTopK(how.topK())
                                             .withSite(SITE),
-                                    scope.ofInts(shape, levels(scope, images, given)),
+                                    scope.ofInts(shape, levels(images, given)),
                                     new Random(scope, how.seed()),
                                     false)
                             .image()
@@ -56,11 +56,19 @@ final class PixelDrawing {
     }
 
     /** Levels of the values that are given, -1 for others. */
-    private int[] levels(Scope scope, float[] images, boolean[] given) {
-        Tensor known = scope.of(Shape.of(images.length), known(images, given));
-        int[] levels = LikelihoodLevelsOps.ofValues(scope, known, draws.levels()).toIntArray();
+    private int[] levels(float[] images, boolean[] given) {
+        int[] levels = new int[images.length];
         for (int i = 0; i < levels.length; i++) {
-            levels[i] = given[i] ? levels[i] : -1;
+            float scaled = given[i] ? images[i] * (draws.levels() - 1) : -1;
+            levels[i] = Math.round(scaled);
+            if (given[i] && !(levels[i] >= 0 && levels[i] < draws.levels())) {
+                throw new JlatentException(
+                        "value "
+                                + images[i]
+                                + ", which is given, is none of the likelihood's "
+                                + draws.levels()
+                                + " levels from 0 to 1");
+            }
         }
         return levels;
     }

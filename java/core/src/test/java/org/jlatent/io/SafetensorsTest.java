@@ -18,13 +18,16 @@ import java.util.Map;
 import org.jlatent.DType;
 import org.jlatent.Device;
 import org.jlatent.JlatentException;
+import org.jlatent.OnEveryDevice;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tensor;
+import org.jlatent.TestDevice;
 import org.jlatent.io.Safetensors.Entry;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
+@OnEveryDevice
 final class SafetensorsTest {
     @TempDir Path folder;
 
@@ -64,7 +67,7 @@ final class SafetensorsTest {
     @Test
     void tensorsOfEveryTypeComeBackBitForBit() {
         Path file = folder.resolve("t.safetensors");
-        try (Device device = Device.cpu();
+        try (Device device = TestDevice.open();
                 Scope scope = new Scope(device)) {
             Shape shape = Shape.of(2, 1);
             Tensor floats = scope.of(shape, new float[] {1.1f, Float.NaN});

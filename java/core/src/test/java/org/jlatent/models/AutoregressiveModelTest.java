@@ -8,6 +8,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.function.BiConsumer;
 import org.jlatent.GradientCheck;
+import org.jlatent.OnEveryDevice;
 import org.jlatent.Ops;
 import org.jlatent.Shape;
 import org.jlatent.Tape;
@@ -19,6 +20,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /** No value depends on those after it, every one of those before it is seen, and gradients. */
+@OnEveryDevice
 final class AutoregressiveModelTest {
     private final TinyPixelModels tiny = new TinyPixelModels();
 

@@ -10,11 +10,13 @@ import java.util.List;
 import org.jlatent.Activation;
 import org.jlatent.Device;
 import org.jlatent.GradientCheck;
+import org.jlatent.OnEveryDevice;
 import org.jlatent.Random;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
+import org.jlatent.TestDevice;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.ImageShape;
 import org.jlatent.data.Sprites;
@@ -23,16 +25,18 @@ import org.jlatent.nn.Likelihood;
 import org.jlatent.nn.Likelihoods;
 import org.jlatent.train.Trainer;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 
 /**
  * Autoencoders and convolutional VAEs: shapes, losses, gradients, and what training is to bring.
  */
+@OnEveryDevice
 final class LatentModelsTest {
     private static final ImageShape ODD = new ImageShape(7, 5, 3);
 
-    private final Device device = Device.cpu();
+    private final Device device = TestDevice.open();
     private final Scope scope = new Scope(device);
 
     @AfterEach
@@ -173,6 +177,7 @@ final class LatentModelsTest {
 
     /** With half of the pixels hidden, half the error of a model that never saw such images. */
     @Test
+    @Tag("slow-on-stubs")
     void denoisingRestoresWhatIsHidden() {
         ImageSet train = Sprites.splits().train().range(0, 4000);
         ImageSet test = Sprites.splits().test().range(0, 500);

@@ -5,12 +5,13 @@ import org.jlatent.Ops;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tensor;
+import org.jlatent.TestDevice;
 import org.jlatent.data.ImageShape;
 import org.jlatent.nn.Init;
 
 /** Small autoregressive models for tests, on a device of their own. */
 final class TinyPixelModels implements AutoCloseable {
-    private final Device device = Device.cpu();
+    private final Device device = TestDevice.open();
     final Scope scope = new Scope(device);
 
     @Override

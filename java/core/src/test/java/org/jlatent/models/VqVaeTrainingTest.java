@@ -12,10 +12,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
 import org.jlatent.Device;
+import org.jlatent.OnEveryDevice;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
+import org.jlatent.TestDevice;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.ImageShape;
 import org.jlatent.data.Sprites;
@@ -29,11 +31,13 @@ import org.jlatent.train.Callback;
 import org.jlatent.train.Progress;
 import org.jlatent.train.Trainer;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** The objective of a VqVae, its gradients, and what training brings and tells. */
+@OnEveryDevice
 final class VqVaeTrainingTest {
-    private final Device device = Device.cpu();
+    private final Device device = TestDevice.open();
     private final Scope scope = new Scope(device);
 
     @AfterEach
@@ -193,6 +197,7 @@ final class VqVaeTrainingTest {
 
     /** Codes that k-means starts from are all in use; preparing again changes nothing. */
     @Test
+    @Tag("slow-on-stubs")
     void preparingStartsTheCodebookAndMeasuresTheData() {
         ImageSet sprites = Sprites.splits().train().range(0, 600);
         VqVaeConfig config = VqVaeTest.small().withQuantizer(VqVaeTest.book().withCodes(16));
@@ -249,6 +254,7 @@ final class VqVaeTrainingTest {
 
     /** However the codebook learns, a few epochs bring the error down; figures come along. */
     @Test
+    @Tag("slow-on-stubs")
     void trainingLowersTheErrorAndTellsOfItsCodes() {
         ImageSet train = Sprites.splits().train().range(0, 1500);
         for (Learning learning : Learning.values()) {

@@ -10,20 +10,23 @@ import org.jlatent.ConvOps;
 import org.jlatent.DType;
 import org.jlatent.Device;
 import org.jlatent.GradientCheck;
+import org.jlatent.OnEveryDevice;
 import org.jlatent.PoolOps;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.ShapeException;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
+import org.jlatent.TestDevice;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /** Gradients of convolutional modules by central differences, and their shapes. */
+@OnEveryDevice
 final class ConvLayersTest {
     private static final ConvOps.Options PLAIN = ConvOps.Options.plain();
 
-    private final Device device = Device.cpu();
+    private final Device device = TestDevice.open();
     private final Scope scope = new Scope(device);
     private final Init init = new Init(scope, 5);
 

@@ -15,6 +15,7 @@ import org.jlatent.DeviceException;
 import org.jlatent.EmbeddingOps;
 import org.jlatent.GradientCheck;
 import org.jlatent.NormOps;
+import org.jlatent.OnEveryDevice;
 import org.jlatent.Ops;
 import org.jlatent.Random;
 import org.jlatent.Scope;
@@ -23,12 +24,14 @@ import org.jlatent.ShapeException;
 import org.jlatent.ShapeOps;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
+import org.jlatent.TestDevice;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /** Recorded functions and the layers made of them: values by hand, gradients by differences. */
+@OnEveryDevice
 final class FunctionsTest {
-    private final Device device = Device.cpu();
+    private final Device device = TestDevice.open();
     private final Scope scope = new Scope(device);
     private final Init init = new Init(scope, 3);
 

@@ -12,17 +12,20 @@ import java.util.Random;
 import java.util.Set;
 import org.jlatent.Device;
 import org.jlatent.EmbeddingOps;
+import org.jlatent.OnEveryDevice;
 import org.jlatent.Ops;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.ShapeException;
 import org.jlatent.Tensor;
+import org.jlatent.TestDevice;
 import org.jlatent.VectorQuantizeOps;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
+@OnEveryDevice
 final class KMeansTest {
-    private final Device device = Device.cpu();
+    private final Device device = TestDevice.open();
     private final Scope scope = new Scope(device);
     private final Random random = new Random(11);
 

@@ -13,6 +13,7 @@ import org.jlatent.GaussianOps;
 import org.jlatent.GradientCheck;
 import org.jlatent.JlatentException;
 import org.jlatent.LikelihoodLevelsOps;
+import org.jlatent.OnEveryDevice;
 import org.jlatent.Posterior;
 import org.jlatent.Random;
 import org.jlatent.Scope;
@@ -20,6 +21,7 @@ import org.jlatent.Shape;
 import org.jlatent.ShapeException;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
+import org.jlatent.TestDevice;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -27,8 +29,9 @@ import org.junit.jupiter.api.Test;
  * Gradients of modules by central differences, through a likelihood that makes a scalar of
  * anything.
  */
+@OnEveryDevice
 final class LayersTest {
-    private final Device device = Device.cpu();
+    private final Device device = TestDevice.open();
     private final Scope scope = new Scope(device);
     private final Init init = new Init(scope, 3);
 

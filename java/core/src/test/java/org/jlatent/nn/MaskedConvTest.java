@@ -14,6 +14,7 @@ import org.jlatent.MaskedConvOps;
 import org.jlatent.MaskedConvOps.Epilogue;
 import org.jlatent.MaskedConvOps.Options;
 import org.jlatent.MaskedConvOps.Taps;
+import org.jlatent.OnEveryDevice;
 import org.jlatent.Ops;
 import org.jlatent.Random;
 import org.jlatent.Scope;
@@ -21,12 +22,14 @@ import org.jlatent.Shape;
 import org.jlatent.ShapeException;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
+import org.jlatent.TestDevice;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /** The operation itself is tested in kernels/masked_conv; this is what Java makes of it. */
+@OnEveryDevice
 final class MaskedConvTest {
-    private final Device device = Device.cpu();
+    private final Device device = TestDevice.open();
     private final Scope scope = new Scope(device);
     private final Init init = new Init(scope, 5);
 

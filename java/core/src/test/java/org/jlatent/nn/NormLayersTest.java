@@ -11,17 +11,20 @@ import java.util.List;
 import org.jlatent.Device;
 import org.jlatent.GradientCheck;
 import org.jlatent.NormOps;
+import org.jlatent.OnEveryDevice;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.ShapeException;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
+import org.jlatent.TestDevice;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /** The normalizing layers against their formulas, and their gradients by central differences. */
+@OnEveryDevice
 final class NormLayersTest {
-    private final Device device = Device.cpu();
+    private final Device device = TestDevice.open();
     private final Scope scope = new Scope(device);
     private final Init init = new Init(scope, 3);
 

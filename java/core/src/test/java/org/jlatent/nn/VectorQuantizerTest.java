@@ -8,12 +8,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.jlatent.Device;
 import org.jlatent.GradientCheck;
+import org.jlatent.OnEveryDevice;
 import org.jlatent.Ops;
 import org.jlatent.Random;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
+import org.jlatent.TestDevice;
 import org.jlatent.io.Safetensors;
 import org.jlatent.nn.Quantizer.Quantized;
 import org.jlatent.nn.VectorQuantizerConfig.Learning;
@@ -22,11 +24,12 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /** The operation itself is tested in kernels/vector_quantize; this is what the module adds. */
+@OnEveryDevice
 final class VectorQuantizerTest {
     private static final VectorQuantizerConfig SMALL =
             VectorQuantizerConfig.defaults().withCodes(5).withDims(2).withRevive(0);
 
-    private final Device device = Device.cpu();
+    private final Device device = TestDevice.open();
     private final Scope scope = new Scope(device);
     private final java.util.Random numbers = new java.util.Random(7);
 
@@ -285,12 +288,27 @@ final class VectorQuantizerTest {
         assertMessage("dims must be at least 1, got 0", () -> SMALL.withDims(0));
         assertMessage("heads must divide dims, which are 2, got 3", () -> SMALL.withHeads(3));
         VectorQuantizer quantizer = quantizer(SMALL);
-        assertMessage("is 5", () -> quantizer.decode(scope, scope.ofInts(Shape.of(1), 5)));
         assertMessage("I32", () -> quantizer.decode(scope, scope.zeros(Shape.of(1))));
-        quantizer.buffers().get("codebook").copyFrom(0, 0, 0, 0, 0, Float.NaN, 0, 0, 0, 0);
+    }
+
+    @Test
+    void badValuesAreNamedOrMarked() {
+        VectorQuantizer quantizer = quantizer(SMALL);
+        Tensor code = scope.ofInts(Shape.of(1), 5);
+        Tensor x = normals(3, 2);
+        Tensor book = quantizer.buffers().get("codebook");
+        float[] spoiled = {0, 0, 0, 0, 0, Float.NaN, 0, 0, 0, 0};
+        if (!TestDevice.refusesBadValues()) {
+            assertTrue(Float.isNaN(quantizer.decode(scope, code).toFloatArray()[0]));
+            book.copyFrom(spoiled);
+            int[] codes = quantizer.forward(Tape.inference(scope), x).codes().toIntArray();
+            assertArrayEquals(new int[] {-1, -1, -1}, codes);
+            return;
+        }
+        assertMessage("is 5", () -> quantizer.decode(scope, code));
+        book.copyFrom(spoiled);
         assertMessage(
-                "codebook[2] is not finite",
-                () -> quantizer.forward(Tape.inference(scope), normals(3, 2)));
+                "codebook[2] is not finite", () -> quantizer.forward(Tape.inference(scope), x));
         assertMessage(
                 "entry 2 of the codebook is not finite",
                 () -> quantizer.decode(scope, scope.ofInts(Shape.of(1), 0)));

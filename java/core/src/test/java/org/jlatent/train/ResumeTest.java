@@ -19,11 +19,13 @@ import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import org.jlatent.Device;
 import org.jlatent.JlatentException;
+import org.jlatent.OnEveryDevice;
 import org.jlatent.Random;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
+import org.jlatent.TestDevice;
 import org.jlatent.data.Augmentation;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.Sprites;
@@ -37,12 +39,14 @@ import org.jlatent.models.VqVaeConfig;
 import org.jlatent.nn.Init;
 import org.jlatent.nn.VectorQuantizerConfig;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Runs that were stopped and resumed against runs that were not. */
+@OnEveryDevice
 final class ResumeTest {
     private static final int STEPS = 33; // three epochs of ten batches, and three steps
     private static final Augmentation AUGMENTATION = new Augmentation(true, 2, true, false);
@@ -54,7 +58,7 @@ final class ResumeTest {
                     .withAverageDecay(0.9f);
 
     @TempDir Path folder;
-    private final Device device = Device.cpu();
+    private final Device device = TestDevice.open();
     private final Scope scope = new Scope(device);
     private final ImageSet sprites = new Sprites(16);
     private final ImageSet images = sprites.range(0, 300); // 10 batches of 32, the last smaller
@@ -119,6 +123,7 @@ final class ResumeTest {
     }
 
     @Test
+    @Tag("slow-on-stubs")
     void aResumedCodebookIsTheUninterruptedOne() {
         Outcome whole = run("whole", STEPS, t -> t, this::quantized);
         for (Progress epoch : whole.epochs) {

@@ -13,8 +13,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.jlatent.Device;
+import org.jlatent.OnEveryDevice;
 import org.jlatent.Scope;
 import org.jlatent.Tensor;
+import org.jlatent.TestDevice;
 import org.jlatent.data.Binarize;
 import org.jlatent.data.DataOptions;
 import org.jlatent.data.ImageSet;
@@ -27,10 +29,12 @@ import org.jlatent.models.VaeEvaluation;
 import org.jlatent.nn.Init;
 import org.jlatent.nn.Likelihoods;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
+@OnEveryDevice
 final class TrainerTest {
-    private final Device device = Device.cpu();
+    private final Device device = TestDevice.open();
     private final Scope scope = new Scope(device);
     private final ImageSet images = new Sprites(16).range(0, 600);
 
@@ -148,6 +152,7 @@ final class TrainerTest {
     }
 
     @Test
+    @Tag("slow-on-stubs")
     void betaAndFreeBitsChangeTheKl() {
         Map<Float, Double> kl = new HashMap<>();
         for (float beta : new float[] {0, 1, 20}) {
@@ -239,6 +244,7 @@ final class TrainerTest {
     }
 
     @Test
+    @Tag("slow-on-stubs")
     void evaluationIsABoundAndTheSameForTheSameSeed() {
         Vae vae = vae(1);
         Trainer.of(vae)

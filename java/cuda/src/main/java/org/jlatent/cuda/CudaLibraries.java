@@ -63,7 +63,10 @@ final class CudaLibraries {
 
     static CudaLibraries ofThisMachine() {
         return new CudaLibraries(
-                Native::probe, CudaLibraries::locate, JCudaNatives::load, CudaLibraries::openKernels);
+                Native::probe,
+                CudaLibraries::locate,
+                JCudaNatives::load,
+                CudaLibraries::openKernels);
     }
 
     /** The file itself: links have shorter names, without the version. */
