@@ -70,7 +70,9 @@ final class Leaks {
     static List<String> open() {
         List<Report> open = List.copyOf(OPEN);
         OPEN.removeAll(open);
-        return open.stream().map(report -> report.what + ", opened here: " + place(report)).toList();
+        return open.stream()
+                .map(report -> report.what + ", opened here: " + place(report))
+                .toList();
     }
 
     private static List<StackTraceElement> place(Report report) {

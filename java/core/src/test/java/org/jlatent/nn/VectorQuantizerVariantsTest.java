@@ -389,8 +389,7 @@ final class VectorQuantizerVariantsTest {
         assertMessage(
                 "entry 22 of the codebook is not finite",
                 () -> quantizer.decode(scope, scope.ofInts(Shape.of(2, 3), new int[6])));
-        assertThrows(
-                RuntimeException.class, () -> quantizer.forward(Tape.inference(scope), x));
+        assertThrows(RuntimeException.class, () -> quantizer.forward(Tape.inference(scope), x));
     }
 
     private static void assertMessage(String part, Runnable body) {
