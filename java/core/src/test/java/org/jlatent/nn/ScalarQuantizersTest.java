@@ -179,7 +179,7 @@ final class ScalarQuantizersTest {
 
     private void badCodeIsNamedOrMarked(Quantizer quantizer, int code) {
         Tensor codes = scope.ofInts(Shape.of(1), code);
-        if (TestDevice.refusesBadValues()) {
+        if (TestDevice.refusesBadValues(device)) {
             assertMessage(Integer.toString(code), () -> quantizer.decode(scope, codes));
         } else {
             for (float q : quantizer.decode(scope, codes).toFloatArray()) {
