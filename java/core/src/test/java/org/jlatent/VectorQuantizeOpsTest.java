@@ -308,11 +308,22 @@ final class VectorQuantizeOpsTest {
     }
 
     @Test
-    void whatIsNotFiniteIsNamed() {
+    void whatIsNotFiniteIsNamedOrMarked() {
         float[] values = normals(12, 1);
         Tensor codebook = scope.of(Shape.of(4, 3), normals(12, 1));
         values[7] = Float.NaN;
         Tensor bad = scope.of(Shape.of(4, 3), values);
+        if (!TestDevice.refusesBadValues(device)) {
+            Tensor invalid = scope.ofInts(Shape.of(1), 0);
+            Result r = VectorQuantizeOps.forward(scope, bad, codebook, null, null, invalid);
+            for (int n = 0; n < 4; n++) {
+                assertEquals(n == 2, r.codes().toIntArray()[n] == -1);
+                assertEquals(n == 2, Float.isNaN(r.q().toFloatArray()[3 * n]));
+            }
+            VectorQuantizeOps.forward(scope, codebook, bad, null, null, invalid);
+            assertArrayEquals(new int[] {5}, invalid.toIntArray());
+            return;
+        }
         assertMessage(
                 "row 2 of x is not finite", DeviceException.class, () -> forward(bad, codebook));
         assertMessage(
@@ -342,11 +353,6 @@ final class VectorQuantizeOpsTest {
                 ShapeException.class,
                 () -> VectorQuantizeOps.forward(scope, x, codebook, x, null, null));
         Averages averages = Averages.of(scope, codebook.shape(), 0.9f, 1e-5f, 0);
-        Tensor outside = scope.ofInts(Shape.of(4), 0, 5, 0, 0);
-        assertMessage(
-                "codes[1] is 5, but the codebook has 5 entries",
-                DeviceException.class,
-                () -> average(x, outside, averages, codebook));
         assertMessage(
                 "codes must be [4]",
                 ShapeException.class,
@@ -383,7 +389,11 @@ final class VectorQuantizeOpsTest {
         assertMessage(
                 "seen must be [4]",
                 ShapeException.class,
-                () -> VectorQuantizeOps.usage(scope, outside, scope.ofInts(Shape.of(1), 0)));
+                () ->
+                        VectorQuantizeOps.usage(
+                                scope,
+                                scope.ofInts(Shape.of(4), 0, 5, 0, 0),
+                                scope.ofInts(Shape.of(1), 0)));
     }
 
     private static void assertMessage(
@@ -411,9 +421,28 @@ final class VectorQuantizeOpsTest {
                 "last axes must be [3], got [3, 2]",
                 ShapeException.class,
                 () -> VectorQuantizeOps.histogram(scope, codes, Shape.of(3), 3));
-        assertMessage(
-                "codes[1] is 2, but there are 2 codes",
-                DeviceException.class,
-                () -> VectorQuantizeOps.histogram(scope, codes, Shape.of(2), 2));
+    }
+
+    @Test
+    void codesOutOfRangeAreRefusedOrLeftOut() {
+        Tensor codes = scope.ofInts(Shape.of(4), 0, 5, 0, 1);
+        Tensor x = scope.of(Shape.of(4, 1), 1, 100, 3, 4);
+        Tensor codebook = scope.of(Shape.of(5, 1), 9, 8, 7, 6, 5);
+        Averages averages = Averages.of(scope, codebook.shape(), 0.9f, 0, 0);
+        if (TestDevice.refusesBadValues(device)) {
+            assertMessage(
+                    "codes[1] is 5, but the codebook has 5 entries",
+                    DeviceException.class,
+                    () -> average(x, codes, averages, codebook));
+            assertMessage(
+                    "codes[1] is 5, but there are 5 codes",
+                    DeviceException.class,
+                    () -> VectorQuantizeOps.histogram(scope, codes, Shape.of(), 5));
+            return;
+        }
+        average(x, codes, averages, codebook);
+        assertArrayEquals(new float[] {2, 4, 7, 6, 5}, codebook.toFloatArray(), 1e-5f);
+        Tensor histogram = VectorQuantizeOps.histogram(scope, codes, Shape.of(), 5);
+        assertArrayEquals(new int[] {2, 1, 0, 0, 0}, histogram.toIntArray());
     }
 }

@@ -21,6 +21,7 @@ import org.jlatent.Tensor;
 import org.jlatent.TestDevice;
 import org.jlatent.VectorQuantizeOps;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 @OnEveryDevice
@@ -54,6 +55,7 @@ final class KMeansTest {
     }
 
     @Test
+    @Tag("slow-on-stubs")
     void everyWellSeparatedClusterGetsACenter() {
         for (int seed = 0; seed < 20; seed++) {
             Tensor centers = KMeans.centers(scope, clusters(7, 30, 0.1), 49, seed);
@@ -71,6 +73,7 @@ final class KMeansTest {
     }
 
     @Test
+    @Tag("slow-on-stubs")
     void beatsLloydsAlgorithmFromRandomRows() {
         Tensor vectors = clusters(6, 40, 0.3);
         double ours = distortion(vectors, KMeans.centers(scope, vectors, 36, 1));

@@ -24,6 +24,7 @@ import org.jlatent.Tape;
 import org.jlatent.Tensor;
 import org.jlatent.TestDevice;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** The operation itself is tested in kernels/masked_conv; this is what Java makes of it. */
@@ -55,6 +56,7 @@ final class MaskedConvTest {
     }
 
     @Test
+    @Tag("slow-on-stubs")
     void gradientsAreCentralDifferences() {
         Tensor x = input(2, 3, 4, 6);
         Tensor vector = input(2, 12);

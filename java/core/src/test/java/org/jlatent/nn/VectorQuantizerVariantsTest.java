@@ -26,6 +26,7 @@ import org.jlatent.nn.Quantizer.Quantized;
 import org.jlatent.nn.VectorQuantizerConfig.Learning;
 import org.jlatent.train.Adam;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -323,6 +324,7 @@ final class VectorQuantizerVariantsTest {
     }
 
     @Test
+    @Tag("slow-on-stubs")
     void clustersAreFoundByInitializingAndMostlyByRevival() {
         double neither = perplexityOnClusters(0, false);
         assertTrue(neither < 10, "neither: " + neither);
@@ -333,6 +335,7 @@ final class VectorQuantizerVariantsTest {
     }
 
     @Test
+    @Tag("slow-on-stubs")
     void vectorsThatAreAllAlikeAreNoError() {
         for (VectorQuantizerConfig config : ALL) {
             Run run = Run.of(scope, config);
@@ -376,7 +379,7 @@ final class VectorQuantizerVariantsTest {
         assertEquals(Shape.of(2, 3, 6, 2), codebook.shape());
         float[] spoiled = codebook.toFloatArray();
         spoiled[(3 * 6 + 4) * 2] = Float.NaN;
-        if (!TestDevice.refusesBadValues()) {
+        if (!TestDevice.refusesBadValues(device)) {
             float[] q = quantizer.decode(scope, codes).toFloatArray();
             assertTrue(Float.isFinite(q[1]) && Float.isNaN(q[2]), Arrays.toString(q));
             codebook.copyFrom(spoiled);

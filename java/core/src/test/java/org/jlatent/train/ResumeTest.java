@@ -252,6 +252,7 @@ final class ResumeTest {
     }
 
     @Test
+    @Tag("slow-on-stubs")
     void aResumedRunIsTheUninterruptedOne() {
         Outcome whole = run("whole", STEPS, t -> t);
         assertEquals(4, whole.epochs.size());

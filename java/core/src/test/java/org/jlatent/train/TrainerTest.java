@@ -66,6 +66,7 @@ final class TrainerTest {
 
     /** A set that was opened with random changes is not trained on without them. */
     @Test
+    @Tag("slow-on-stubs")
     void aDataSetsRandomChangesAreTakenOver() {
         DataOptions options = DataOptions.defaults().withFlip(true).withBinarize(Binarize.DYNAMIC);
         Splits splits =
@@ -117,6 +118,7 @@ final class TrainerTest {
     }
 
     @Test
+    @Tag("slow-on-stubs")
     void theLossFallsAndProgressTellsHow() {
         List<Progress> epochs = new ArrayList<>();
         Progress last =
