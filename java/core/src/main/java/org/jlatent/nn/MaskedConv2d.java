@@ -19,7 +19,8 @@ import org.jlatent.Tensor;
  *
  * <p>Parameters: {@code weight}, of {@link MaskedConvOps.Options#weightShape}, and {@code bias
  * [filters]}, uniform in +-1/sqrt(live taps in) at the start; {@code filters} is {@code out}, twice
- * that where gated.
+ * that where gated. In f32 whatever the tape's {@link org.jlatent.Precision}: its kernels know
+ * nothing else.
  */
 public final class MaskedConv2d extends Module implements Layer {
     private final Tensor weight;
