@@ -274,10 +274,9 @@ public final class ConvOps {
                     operation
                             + " of "
                             + given.dtype()
-                            + " tensors gives F32 or "
-                            + given.dtype()
-                            + ", not "
-                            + result.dtype());
+                            + " tensors cannot give "
+                            + result.dtype()
+                            + ": it gives F32, or what it takes");
         }
         return result.dtype() == DType.BF16 ? 1 : 0;
     }
