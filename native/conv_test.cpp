@@ -47,32 +47,38 @@ struct Case {
 
 //                     batch  image  in  out  kernel  stride  padding t l b r  dilation groups
 const Case kCases[] = {
-    {"pointwise", {3, 5, 7, 9, 4, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 0, 0}},
-    {"one of everything", {1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 0, 0}},
-    {"3x3 same", {2, 9, 11, 5, 6, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0}},
-    {"4x4 by 2", {3, 14, 14, 32, 64, 4, 4, 2, 2, 1, 1, 1, 1, 1, 1, 1, 0, 0}},
-    {"4x4 by 2, one channel", {5, 28, 28, 1, 32, 4, 4, 2, 2, 1, 1, 1, 1, 1, 1, 1, 0, 0}},
-    {"rest of a stride", {2, 10, 9, 3, 5, 3, 2, 3, 2, 0, 1, 1, 0, 1, 1, 1, 0, 0}},
-    {"one-sided padding", {2, 6, 7, 16, 16, 2, 3, 1, 1, 1, 2, 0, 0, 1, 1, 1, 0, 0}},
-    {"dilated", {2, 13, 12, 4, 8, 3, 3, 1, 2, 2, 3, 2, 3, 2, 3, 1, 0, 0}},
-    {"groups", {2, 8, 6, 12, 18, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 3, 0, 0}},
-    {"depthwise", {2, 7, 7, 16, 16, 3, 3, 2, 2, 1, 1, 1, 1, 1, 1, 16, 0, 0}},
-    {"one dimension", {3, 1, 37, 7, 10, 1, 5, 1, 2, 0, 2, 0, 2, 1, 1, 1, 0, 0}},
-    {"one dimension, groups, dilation", {2, 1, 30, 8, 8, 1, 3, 1, 1, 0, 4, 0, 0, 1, 2, 4, 0, 0}},
-    {"kernel as large as the image", {4, 5, 4, 6, 3, 5, 4, 1, 1, 0, 0, 0, 0, 1, 1, 1, 0, 0}},
-    {"strides beyond the image", {1, 7, 5, 6, 6, 3, 3, 1, 2147483646, 0, 0, 0, 3, 2, 1, 1, 0, 0}},
+    {"pointwise", {3, 5, 7, 9, 4, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0}},
+    {"one of everything", {1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0}},
+    {"3x3 same", {2, 9, 11, 5, 6, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0}},
+    {"4x4 by 2", {3, 14, 14, 32, 64, 4, 4, 2, 2, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0}},
+    {"4x4 by 2, one channel", {5, 28, 28, 1, 32, 4, 4, 2, 2, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0}},
+    {"rest of a stride", {2, 10, 9, 3, 5, 3, 2, 3, 2, 0, 1, 1, 0, 1, 1, 1, 0, 0, 0}},
+    {"one-sided padding", {2, 6, 7, 16, 16, 2, 3, 1, 1, 1, 2, 0, 0, 1, 1, 1, 0, 0, 0}},
+    {"dilated", {2, 13, 12, 4, 8, 3, 3, 1, 2, 2, 3, 2, 3, 2, 3, 1, 0, 0, 0}},
+    {"groups", {2, 8, 6, 12, 18, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 3, 0, 0, 0}},
+    {"depthwise", {2, 7, 7, 16, 16, 3, 3, 2, 2, 1, 1, 1, 1, 1, 1, 16, 0, 0, 0}},
+    {"one dimension", {3, 1, 37, 7, 10, 1, 5, 1, 2, 0, 2, 0, 2, 1, 1, 1, 0, 0, 0}},
+    {"one dimension, groups, dilation", {2, 1, 30, 8, 8, 1, 3, 1, 1, 0, 4, 0, 0, 1, 2, 4, 0, 0, 0}},
+    {"kernel as large as the image", {4, 5, 4, 6, 3, 5, 4, 1, 1, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0}},
+    {"strides beyond the image", {1, 7, 5, 6, 6, 3, 3, 1, 2147483646, 0, 0, 0, 3, 2, 1, 1, 0, 0, 0}},
     {"far dilation of single taps",
-     {2, 6, 5, 8, 4, 1, 1, 2147483647, 1, 0, 0, 0, 0, 2147483647, 1 << 30, 1, 0, 0}},
-    {"prime channels", {1, 17, 19, 13, 31, 5, 5, 2, 1, 2, 2, 2, 2, 1, 1, 1, 0, 0}},
+     {2, 6, 5, 8, 4, 1, 1, 2147483647, 1, 0, 0, 0, 0, 2147483647, 1 << 30, 1, 0, 0, 0}},
+    {"prime channels", {1, 17, 19, 13, 31, 5, 5, 2, 1, 2, 2, 2, 2, 1, 1, 1, 0, 0, 0}},
 };
 
 void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 
-class Conv : public testing::TestWithParam<std::tuple<Case, int>> {
+struct Types {
+    const char* name;
+    int64_t in, out;
+};
+
+class Conv : public testing::TestWithParam<std::tuple<Case, Types>> {
   protected:
     Conv() {
         shape = std::get<0>(GetParam()).shape;
-        shape.dtype = std::get<1>(GetParam());
+        shape.dtype = std::get<1>(GetParam()).in;
+        shape.out_dtype = std::get<1>(GetParam()).out;
         const auto [oh, ow] = out_of(shape);
         x_count = shape.batch * shape.height * shape.width * shape.channels;
         y_count = shape.batch * oh * ow * shape.filters;
@@ -98,7 +104,7 @@ TEST_P(Conv, Forward) {
         for (const int64_t activation : {JL_IDENTITY, JL_RELU, JL_ELU}) {
             jl_conv s = shape;
             s.activation = activation;
-            Output y(s.dtype, y_count);
+            Output y(s.out_dtype, y_count);
             ASSERT_EQ(jl_open_dense()->conv(&s, x.data(), weight.data(), with_bias ? bias.data() : nullptr,
                                             y.data()),
                       JL_OK)
@@ -107,7 +113,7 @@ TEST_P(Conv, Forward) {
                 Sum sum = expected[static_cast<size_t>(j)];
                 if (with_bias) sum.add(bias[static_cast<size_t>(j % s.filters)]);
                 const double result = activate(activation, sum.value);
-                ASSERT_NEAR(y[j], result, sum.tolerance(s.dtype, result)) << "at " << j;
+                ASSERT_NEAR(y[j], result, sum.tolerance(s.out_dtype, result)) << "at " << j;
             }
         }
 }
@@ -123,7 +129,7 @@ TEST_P(Conv, Transpose) {
         for (const int64_t activation : {JL_IDENTITY, JL_RELU, JL_SIGMOID}) {
             jl_conv s = shape;
             s.activation = activation;
-            Output x(s.dtype, x_count);
+            Output x(s.out_dtype, x_count);
             ASSERT_EQ(jl_open_dense()->conv_transpose(&s, y.data(), weight.data(),
                                                       with_bias ? bias.data() : nullptr, x.data()),
                       JL_OK)
@@ -132,7 +138,7 @@ TEST_P(Conv, Transpose) {
                 Sum sum = expected[static_cast<size_t>(i)];
                 if (with_bias) sum.add(bias[static_cast<size_t>(i % s.channels)]);
                 const double result = activate(activation, sum.value);
-                ASSERT_NEAR(x[i], result, sum.tolerance(s.dtype, result)) << "at " << i;
+                ASSERT_NEAR(x[i], result, sum.tolerance(s.out_dtype, result)) << "at " << i;
             }
         }
 }
@@ -154,17 +160,20 @@ TEST_P(Conv, WeightGradient) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, Conv,
-                         testing::Combine(testing::ValuesIn(kCases), testing::Values(JL_F32, JL_BF16)),
+                         testing::Combine(testing::ValuesIn(kCases),
+                                          testing::Values(Types{"f32", JL_F32, JL_F32},
+                                                          Types{"bf16", JL_BF16, JL_BF16},
+                                                          Types{"bf16_to_f32", JL_BF16, JL_F32})),
                          [](const auto& info) {
                              std::string name = std::get<0>(info.param).name;
                              for (char& c : name)
                                  if (!std::isalnum(c)) c = '_';
-                             return name + (std::get<1>(info.param) == JL_F32 ? "_f32" : "_bf16");
+                             return name + "_" + std::get<1>(info.param).name;
                          });
 
 // Weights change between calls; what was reordered for an earlier call must not be used again.
 TEST(ConvCache, TakesTheWeightsOfTheCall) {
-    const jl_conv s = {1, 6, 6, 16, 16, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0};
+    const jl_conv s = {1, 6, 6, 16, 16, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0};
     const auto x = random_floats(6 * 6 * 16, 1);
     auto weight = random_floats(16 * 9 * 16, 2);
     std::vector<float> first(6 * 6 * 16), second(6 * 6 * 16);
@@ -179,7 +188,7 @@ TEST(ConvCache, ShapesShareMemory) {
     std::vector<std::vector<float>> first;
     for (const bool again : {false, true})
         for (int64_t c = 16; c <= 64; c += 16) {
-            const jl_conv s = {1, 6, 6, c, c, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0};
+            const jl_conv s = {1, 6, 6, c, c, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0};
             const auto x = random_floats(static_cast<size_t>(36 * c), 1);
             const auto weight = random_floats(static_cast<size_t>(9 * c * c), 2);
             std::vector<float> y(x.size()), d_weight(weight.size());
@@ -192,7 +201,7 @@ TEST(ConvCache, ShapesShareMemory) {
 }
 
 TEST(ConvArguments, EmptyBatch) {
-    const jl_conv s = {0, 6, 6, 2, 2, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0};
+    const jl_conv s = {0, 6, 6, 2, 2, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0};
     float d_weight[36];
     for (float& v : d_weight) v = 7.0f;
     EXPECT_EQ(jl_open_dense()->conv(&s, nullptr, d_weight, nullptr, nullptr), JL_OK);
@@ -202,7 +211,7 @@ TEST(ConvArguments, EmptyBatch) {
 }
 
 TEST(ConvArguments, BadOnesAreNamed) {
-    const jl_conv good = {1, 6, 6, 4, 6, 3, 3, 1, 1, 0, 0, 0, 0, 1, 1, 1, 0, 0};
+    const jl_conv good = {1, 6, 6, 4, 6, 3, 3, 1, 1, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0};
     float memory[256] = {};
     const auto message = [&](const jl_conv& s) {
         EXPECT_EQ(jl_open_dense()->conv(&s, memory, memory, nullptr, memory), JL_BAD_ARGUMENT);
@@ -243,8 +252,17 @@ TEST(ConvArguments, BadOnesAreNamed) {
     EXPECT_NE(message(s).find("2^38"), std::string::npos) << "of y";
 }
 
+TEST(ConvArguments, ResultsAreOfAKnownType) {
+    jl_conv s = {1, 6, 6, 4, 6, 3, 3, 1, 1, 0, 0, 0, 0, 1, 1, 1, 0, JL_BF16, 9};
+    float m[256] = {};
+    const jl_dense& dense = *jl_open_dense();
+    EXPECT_EQ(dense.conv(&s, m, m, nullptr, m), JL_BAD_ARGUMENT);
+    EXPECT_EQ(std::string(dense.last_error()), "unknown dtype 9");
+    EXPECT_EQ(dense.conv_transpose(&s, m, m, nullptr, m), JL_BAD_ARGUMENT);
+}
+
 TEST(ConvArguments, MissingOnesAreNamed) {
-    const jl_conv s = {1, 6, 6, 4, 6, 3, 3, 1, 1, 0, 0, 0, 0, 1, 1, 1, 0, 0};
+    const jl_conv s = {1, 6, 6, 4, 6, 3, 3, 1, 1, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0};
     float m[256] = {};
     const jl_dense& dense = *jl_open_dense();
     const auto refused = [&](jl_status status, const char* text) {

@@ -34,7 +34,8 @@ typedef struct {
     int64_t dilation_y, dilation_x; /* 1: neighbouring pixels */
     int64_t groups;                 /* divides channels and filters */
     int64_t activation;             /* of the output, after the bias */
-    int64_t dtype;                  /* jl_dtype of x, y and weight */
+    int64_t dtype;                  /* jl_dtype of what is read: x or y, and weight */
+    int64_t out_dtype;              /* of the y or x that is written; gradients of weights are f32 */
 } jl_conv;
 
 typedef struct {

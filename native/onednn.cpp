@@ -40,6 +40,10 @@ void append_activation(dnnl::post_ops& ops, int64_t activation) {
 memory::data_type data_type(int64_t dtype) {
     if (dtype != JL_F32 && dtype != JL_BF16)
         throw std::invalid_argument("unknown dtype " + std::to_string(dtype));
+    constexpr auto kNeeded =
+        static_cast<unsigned>(dnnl::cpu_isa::avx512_core);  // each includes what is older
+    if (dtype == JL_BF16 && (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & kNeeded) != kNeeded)
+        throw std::invalid_argument("bf16 needs a CPU with AVX-512, use f32");
     return dtype == JL_BF16 ? memory::data_type::bf16 : memory::data_type::f32;
 }
 

@@ -38,6 +38,11 @@ struct Descriptors {
         y = stored({s.batch, out.height, out.width, s.filters}, {0, 3, 1, 2}, type);
     }
 
+    // What is written, of the shape of `like`.
+    static memory::desc written(const jl_conv& s, const memory::desc& like) {
+        return memory::desc(like.get_dims(), data_type(s.out_dtype), like.get_strides());
+    }
+
     // weight [groups, filters / groups, kernel_height, kernel_width, channels / groups] as [groups, out, in,
     // y, x], where out and in swap for the transposed convolution.
     static memory::desc weight(const jl_conv& s, bool transposed, memory::data_type type) {
@@ -109,9 +114,9 @@ Prepared make(const Key& key) {
     const Descriptors d(key.shape);
     switch (key.pass) {
         case Pass::kForward:
-            return make_forward<dnnl::convolution_forward>(key, d, d.x, d.y, kDirect);
+            return make_forward<dnnl::convolution_forward>(key, d, d.x, d.written(key.shape, d.y), kDirect);
         case Pass::kTranspose:
-            return make_forward<dnnl::deconvolution_forward>(key, d, d.y, d.x,
+            return make_forward<dnnl::deconvolution_forward>(key, d, d.y, d.written(key.shape, d.x),
                                                              dnnl::algorithm::deconvolution_direct);
         default:
             return make_weight_gradient(key, d);

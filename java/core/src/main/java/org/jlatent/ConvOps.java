@@ -10,7 +10,7 @@ import org.jlatent.spi.Dense.ConvShape;
 /**
  * Convolutions of NHWC images, as operations on tensors. A sequence {@code [batch, length,
  * channels]} is an image of height 1. Images and weights may be bf16, both or none; sums, biases
- * and gradients of weights are f32.
+ * and gradients of weights are f32, results what is asked for.
  *
  * <p>Every method throws {@link ShapeException} when a shape does not fit or tensors live on
  * different devices, and {@link DeviceException} when the device fails.
@@ -100,7 +100,7 @@ public final class ConvOps {
             return Math.floorDiv(size - window + padding, (long) stride) + 1;
         }
 
-        private ConvShape shape(Shape x, Shape weight, int activation, int dtype) {
+        private ConvShape shape(Shape x, Shape weight, int activation, int dtype, int outDtype) {
             return new ConvShape(
                     x.get(0),
                     x.get(1),
@@ -119,7 +119,8 @@ public final class ConvOps {
                     dilationX,
                     groups,
                     activation,
-                    dtype);
+                    dtype,
+                    outDtype);
         }
     }
 
@@ -129,6 +130,7 @@ public final class ConvOps {
      * @param x {@code [batch, height, width, channels]}
      * @param weight {@code [filters, kernelHeight, kernelWidth, channels / groups]}
      * @param bias {@code [filters]}, or null
+     * @param result what y is stored as: f32, or as x is
      * @return {@code [batch, outHeight, outWidth, filters]}
      */
     public static Tensor forward(
@@ -137,22 +139,39 @@ public final class ConvOps {
             Tensor weight,
             Tensor bias,
             Options options,
-            Activation activation) {
+            Activation activation,
+            DType result) {
         Shape out = output("conv", x.shape(), weight.shape(), options);
         requireOptional("conv", "bias", bias, Shape.of(weight.shape().get(0)));
         int dtype = Checks.storage("conv", scope, x, weight);
         floats("conv", scope, bias);
-        Tensor y = scope.empty(out, x.dtype());
+        Tensor y = scope.empty(out, result);
         scope.device()
                 .backend()
                 .dense()
                 .conv(
-                        options.shape(x.shape(), weight.shape(), activation.code(), dtype),
+                        options.shape(
+                                x.shape(),
+                                weight.shape(),
+                                activation.code(),
+                                dtype,
+                                stored("conv", x, y)),
                         x.address(),
                         weight.address(),
                         address(bias),
                         y.address());
         return y;
+    }
+
+    /** {@code activation(conv(x) + bias)}, stored as x is. */
+    public static Tensor forward(
+            Scope scope,
+            Tensor x,
+            Tensor weight,
+            Tensor bias,
+            Options options,
+            Activation activation) {
+        return forward(scope, x, weight, bias, options, activation, x.dtype());
     }
 
     /**
@@ -165,6 +184,7 @@ public final class ConvOps {
      * @param bias {@code [channels]}, or null
      * @param xShape {@code [batch, height, width, channels]}: several heights may lead to one
      *     outHeight
+     * @param result what x is stored as: f32, or as y is
      * @return a tensor of that shape
      */
     public static Tensor transposed(
@@ -174,7 +194,8 @@ public final class ConvOps {
             Tensor bias,
             Shape xShape,
             Options options,
-            Activation activation) {
+            Activation activation,
+            DType result) {
         require(
                 "transposed conv",
                 "its input",
@@ -183,17 +204,34 @@ public final class ConvOps {
         requireOptional("transposed conv", "bias", bias, Shape.of(xShape.get(3)));
         int dtype = Checks.storage("transposed conv", scope, y, weight);
         floats("transposed conv", scope, bias);
-        Tensor x = scope.empty(xShape, y.dtype());
+        Tensor x = scope.empty(xShape, result);
         scope.device()
                 .backend()
                 .dense()
                 .convTranspose(
-                        options.shape(xShape, weight.shape(), activation.code(), dtype),
+                        options.shape(
+                                xShape,
+                                weight.shape(),
+                                activation.code(),
+                                dtype,
+                                stored("transposed conv", y, x)),
                         y.address(),
                         weight.address(),
                         address(bias),
                         x.address());
         return x;
+    }
+
+    /** {@code activation(conv^T(y) + bias)}, stored as y is. */
+    public static Tensor transposed(
+            Scope scope,
+            Tensor y,
+            Tensor weight,
+            Tensor bias,
+            Shape xShape,
+            Options options,
+            Activation activation) {
+        return transposed(scope, y, weight, bias, xShape, options, activation, y.dtype());
     }
 
     /**
@@ -217,11 +255,30 @@ public final class ConvOps {
                 .backend()
                 .dense()
                 .convWeightGradient(
-                        options.shape(x.shape(), weightShape, Activation.IDENTITY.code(), dtype),
+                        options.shape(
+                                x.shape(),
+                                weightShape,
+                                Activation.IDENTITY.code(),
+                                dtype,
+                                stored("conv weight gradient", x, dWeight)),
                         x.address(),
                         dy.address(),
                         dWeight.address());
         return dWeight;
+    }
+
+    /** Code of the result's type, once that has been found possible. */
+    private static int stored(String operation, Tensor given, Tensor result) {
+        if (result.dtype() != DType.F32 && result.dtype() != given.dtype()) {
+            throw new ShapeException(
+                    operation
+                            + " of "
+                            + given.dtype()
+                            + " tensors cannot give "
+                            + result.dtype()
+                            + ": it gives F32, or what it takes");
+        }
+        return result.dtype() == DType.BF16 ? 1 : 0;
     }
 
     /** The output's shape, once x and weight have been found to fit. */

@@ -22,6 +22,7 @@ public final class Tape {
 
     private final Scope scope;
     private final boolean recording;
+    private final Precision precision;
     private final List<Step> steps = new ArrayList<>();
     private final Map<Tensor, Tensor> gradients = new HashMap<>();
     private final Set<Tensor> tracked = new HashSet<>();
@@ -29,27 +30,48 @@ public final class Tape {
     private Tensor seed;
 
     /**
-     * A tape that records.
+     * A tape that records, in f32.
      *
      * @param scope owns what operations and gradients allocate
      */
     public Tape(Scope scope) {
-        this(scope, true);
+        this(scope, Precision.F32);
     }
 
-    private Tape(Scope scope, boolean recording) {
+    /** A tape that records. */
+    public Tape(Scope scope, Precision precision) {
+        this(scope, true, precision);
+    }
+
+    private Tape(Scope scope, boolean recording, Precision precision) {
         this.scope = scope;
         this.recording = recording;
+        this.precision = precision;
+    }
+
+    /** A tape that records nothing, for inference in f32. */
+    public static Tape inference(Scope scope) {
+        return inference(scope, Precision.F32);
     }
 
     /** A tape that records nothing, for inference. */
-    public static Tape inference(Scope scope) {
-        return new Tape(scope, false);
+    public static Tape inference(Scope scope, Precision precision) {
+        return new Tape(scope, false, precision);
     }
 
     /** Owns everything the tape makes. */
     public Scope scope() {
         return scope;
+    }
+
+    /**
+     * {@code x} as a factor of a product or convolution: rounded to the tape's {@link Precision}.
+     * Only what is multiplied and summed in f32 should go through this.
+     *
+     * @return x itself where nothing is to be rounded
+     */
+    public Tensor factor(Tensor x) {
+        return precision == Precision.BF16 ? Ops.cast(scope, x, DType.BF16) : x;
     }
 
     /** Whether operations should keep what backward needs. */

@@ -73,7 +73,9 @@ final class FuzzedImageCalls {
         Tensor x = f.stored(dtype, images.toArray());
         Tensor w = f.stored(dtype, kernel.toArray());
         Tensor bias = f.optional(kernel.rank() == 0 ? 1 : kernel.get(0));
-        Tensor y = ConvOps.forward(f.scope(), x, w, bias, o, f.one(Activation.values()));
+        Activation activation = f.one(Activation.values());
+        DType result = f.chance(0.2) ? f.one(DType.values()) : dtype;
+        Tensor y = ConvOps.forward(f.scope(), x, w, bias, o, activation, result);
         return made(y, output(x.shape(), w.shape(), o));
     }
 
@@ -93,7 +95,8 @@ final class FuzzedImageCalls {
                         f.optional(channels),
                         images,
                         o,
-                        f.one(Activation.values()));
+                        f.one(Activation.values()),
+                        f.chance(0.2) ? f.one(DType.values()) : dtype);
         return made(x, images);
     }
 

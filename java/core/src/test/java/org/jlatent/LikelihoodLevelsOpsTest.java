@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.Arrays;
 import org.jlatent.LikelihoodLevelsOps.Distribution;
 import org.jlatent.LikelihoodLevelsOps.Options;
 import org.junit.jupiter.api.AfterEach;
@@ -123,8 +124,11 @@ final class LikelihoodLevelsOpsTest {
                 "x[2] is -1",
                 () -> nll(four, logits, scope.ofInts(Shape.of(2, 2), 0, 1, -1, 3)));
         } else {
+            Tensor bad = scope.ofInts(Shape.of(2, 2), 0, 4, 2, 3);
             float[] rows =
-                    nll(four, logits, scope.ofInts(Shape.of(2, 2), 0, 4, 2, 3)).toFloatArray();
+                    LikelihoodLevelsOps.nll(scope, four, logits, bad, null, null, false)
+                            .nllRows()
+                            .toFloatArray();
             assertTrue(Float.isNaN(rows[0]) && Float.isFinite(rows[1]), Arrays.toString(rows));
         }
         assertMessage(

@@ -21,6 +21,8 @@ import java.util.stream.Stream;
 import org.jlatent.Device;
 import org.jlatent.JlatentException;
 import org.jlatent.Scope;
+import org.jlatent.cuda.Cuda;
+import org.jlatent.cuda.CudaOptions;
 import org.jlatent.data.ImageShape;
 import org.jlatent.io.AtomicFile;
 import org.jlatent.io.Safetensors;
@@ -44,6 +46,7 @@ record RunFolder(Path path, Config config) {
      *
      * @param epochs passes over the data, unless there are {@code steps}
      * @param threads null: all
+     * @param precision of training; runs from before there was a choice name none: f32
      */
     record Config(
             String model,
@@ -56,7 +59,12 @@ record RunFolder(Path path, Config config) {
             Integer steps,
             String device,
             Integer threads,
+            String precision,
             Map<String, String> settings) {
+        Config {
+            precision = precision == null ? "f32" : precision;
+        }
+
         ImageShape image() {
             return new ImageShape(height, width, channels);
         }
@@ -64,7 +72,7 @@ record RunFolder(Path path, Config config) {
         Config withLength(Integer newEpochs, Integer newSteps) {
             return new Config(
                     model, data, height, width, channels, seed, newEpochs, newSteps, device,
-                    threads, settings);
+                    threads, precision, settings);
         }
 
         Config withPlace(String newDevice, Integer newThreads) {
@@ -79,6 +87,7 @@ record RunFolder(Path path, Config config) {
                     steps,
                     newDevice,
                     newThreads,
+                    precision,
                     settings);
         }
     }
@@ -291,11 +300,22 @@ record RunFolder(Path path, Config config) {
      * @param kind {@code auto}, {@code cpu} or {@code cuda}
      */
     static Device device(String kind, Integer threads) {
+        return device(kind, threads, false);
+    }
+
+    /**
+     * @param tf32 whether a GPU may round the factors of f32 products; there has to be one then
+     */
+    static Device device(String kind, Integer threads, boolean tf32) {
+        if (tf32 && kind.equals("cpu")) {
+            throw new JlatentException(
+                    "--precision tf32 is a GPU's: --device cpu has f32 and bf16");
+        }
         Device device =
                 switch (kind) {
-                    case "auto" -> Device.best();
+                    case "auto" -> tf32 ? withTf32() : Device.best();
                     case "cpu" -> Device.cpu();
-                    case "cuda" -> Device.cuda();
+                    case "cuda" -> tf32 ? withTf32() : Device.cuda();
                     default ->
                             throw new JlatentException(
                                     "--device must be auto, cpu or cuda, got '" + kind + "'");
@@ -306,5 +326,9 @@ record RunFolder(Path path, Config config) {
             device.close();
             throw e;
         }
+    }
+
+    private static Device withTf32() {
+        return Cuda.open(CudaOptions.defaults().withTf32(true));
     }
 }

@@ -7,6 +7,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jlatent.Device;
+import org.jlatent.JlatentException;
+import org.jlatent.Precision;
 import org.jlatent.Scope;
 import org.jlatent.data.Datasets;
 import org.jlatent.data.ImageSet;
@@ -73,6 +75,15 @@ final class TrainCommand implements Callable<Integer> {
             description = "auto (default), cpu or cuda; cuda never falls back")
     String device;
 
+    @Option(
+            names = "--precision",
+            paramLabel = "KIND",
+            defaultValue = "f32",
+            description =
+                    "what products and convolutions round their factors to in training: f32 (default: nothing), bf16, or"
+                            + " tf32, on a GPU only; all else is f32")
+    String precision;
+
     @ArgGroup Length length = new Length();
 
     static final class Length {
@@ -123,6 +134,7 @@ final class TrainCommand implements Callable<Integer> {
             throw new ParameterException(
                     spec.commandLine(), "Missing required option: '--out=DIR'");
         }
+        ofTraining(precision);
         Recipe recipe = Recipes.of(model);
         Settings checked = recipe.settings().with(settings);
         String source = data == null ? recipe.data() : data;
@@ -141,6 +153,7 @@ final class TrainCommand implements Callable<Integer> {
                         usual ? recipe.steps() : length.steps,
                         device == null ? "auto" : device,
                         threads,
+                        precision,
                         checked.toMap());
         RunFolder run = RunFolder.create(out, config);
         return RunLock.holding(
@@ -156,7 +169,7 @@ final class TrainCommand implements Callable<Integer> {
     }
 
     private int goOn() {
-        for (String option : List.of("--data", "--out", "--seed", "--set")) {
+        for (String option : List.of("--data", "--out", "--seed", "--precision", "--set")) {
             if (spec.commandLine().getParseResult().hasMatchedOption(option)) {
                 throw leaveOut(option);
             }
@@ -184,6 +197,17 @@ final class TrainCommand implements Callable<Integer> {
                 });
     }
 
+    /** What the trainer has to do with a precision: tf32 is the device's own. */
+    private static Precision ofTraining(String precision) {
+        return switch (precision) {
+            case "f32", "tf32" -> Precision.F32;
+            case "bf16" -> Precision.BF16;
+            default ->
+                    throw new JlatentException(
+                            "--precision must be f32, tf32 or bf16, got '" + precision + "'");
+        };
+    }
+
     private ParameterException leaveOut(String given) {
         return new ParameterException(
                 spec.commandLine(), "--resume takes that from the run: leave out " + given);
@@ -194,13 +218,16 @@ final class TrainCommand implements Callable<Integer> {
      */
     private int train(RunFolder run, Splits splits, Checkpoint from) {
         RunFolder.Config config = run.config();
-        try (Device place = RunFolder.device(config.device(), config.threads());
+        Precision factors = ofTraining(config.precision());
+        boolean tf32 = config.precision().equals("tf32");
+        try (Device place = RunFolder.device(config.device(), config.threads(), tf32);
                 Scope scope = new Scope(place)) {
             ImageModel model = run.newModel(scope);
             Trainer trainer =
                     TrainingSettings.trainer(model, run.settings(), run.checkpoint())
                             .data(splits)
-                            .seed(config.seed());
+                            .seed(config.seed())
+                            .precision(factors);
             if (config.steps() != null) {
                 trainer.steps(config.steps());
             } else if (config.epochs() != null) {
@@ -238,14 +265,15 @@ final class TrainCommand implements Callable<Integer> {
             RunFolder run, ImageSet images, Device place, long steps, Checkpoint from) {
         PrintWriter err = spec.commandLine().getErr();
         err.printf(
-                "training %s on %s (%,d images of %dx%dx%d) on %s%n",
+                "training %s on %s (%,d images of %dx%dx%d) on %s in %s%n",
                 run.config().model(),
                 images.name(),
                 images.size(),
                 images.height(),
                 images.width(),
                 images.channels(),
-                place);
+                place,
+                run.config().precision());
         if (from != null && from.state().step() == steps) {
             err.printf(
                     "%s is finished: all of its %d steps are done; --epochs or --steps trains it longer%n",
@@ -283,6 +311,7 @@ final class TrainCommand implements Callable<Integer> {
         return results.put("steps", last.step())
                 .put("epochs", last.epoch())
                 .put("images_per_second", Math.round(last.imagesPerSecond()))
+                .put("precision", run.config().precision())
                 .put("device", place.toString())
                 .put("run", run.path().toString());
     }

@@ -210,6 +210,8 @@ final class MainTest {
         fails(plus(good, "--epochs", "1", "--steps", "1"), "mutually exclusive");
         fails(plus(good, "--threads", "0"), "threads must be at least 1, got 0");
         fails(plus(good, "--seed", "x"), "--seed", "x");
+        fails(plus(good, "--precision", "f16"), "--precision must be f32, tf32 or bf16, got 'f16'");
+        fails(plus(good, "--precision", "tf32"), "tf32 is a GPU's", "--device cpu");
         fails(plus(good, "--frobnicate"), "--frobnicate");
         fails(List.of("train", "vae", "--data", data, "--device", "tpu", "--out", run), "'tpu'");
         fails(List.of("fly"), "fly");

@@ -240,6 +240,25 @@ final class ResumeCommandTest {
     }
 
     @Test
+    void aRunGoesOnInItsPrecision() throws IOException {
+        Object[] bf16 = {"--precision", "bf16"};
+        Path whole = folder.resolve("whole");
+        for (Path to : List.of(run, whole)) {
+            int epochs = to.equals(run) ? 1 : 2;
+            Object[] args = training(to, "--epochs", epochs);
+            assertEquals(0, run(Stream.of(args, bf16).flatMap(Stream::of).toArray()));
+            assertTrue(err.toString().contains(" in bf16"), err::toString);
+            assertEquals("bf16", RunFolder.open(to).config().precision());
+        }
+        resumed("--epochs", 2);
+        equal(whole, run);
+        Path config = run.resolve("config.json");
+        Files.writeString(config, Files.readString(config).replace("\"bf16\"", "\"f32\""));
+        assertEquals(2, run("train", "--resume", run, "--epochs", 3));
+        assertTrue(err.toString().contains("precision is BF16 there, F32 here"), err::toString);
+    }
+
+    @Test
     void aFullDiskIsOneLineAndTheLastCheckpointStays() throws Exception {
         trained(run, "--steps", 3);
         byte[] before = Files.readAllBytes(run.resolve("checkpoint.safetensors"));
@@ -278,6 +297,7 @@ final class ResumeCommandTest {
                 List.of(
                         List.of("--seed", "3"),
                         List.of("--set", "latent=3"),
+                        List.of("--precision", "bf16"),
                         List.of("--data", "sprites"),
                         List.of("--out", "there"),
                         List.of("vae"))) {

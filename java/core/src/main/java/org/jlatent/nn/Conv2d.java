@@ -3,6 +3,7 @@ package org.jlatent.nn;
 import java.util.List;
 import org.jlatent.Activation;
 import org.jlatent.ConvOps;
+import org.jlatent.DType;
 import org.jlatent.Ops;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
@@ -79,7 +80,9 @@ public final class Conv2d extends Module implements Layer {
     @Override
     public Tensor forward(Tape tape, Tensor x) {
         Scope scope = tape.scope();
-        Tensor product = ConvOps.forward(scope, x, weight, bias, options, activation.fused());
+        Tensor a = tape.factor(x);
+        Tensor b = tape.factor(weight);
+        Tensor product = ConvOps.forward(scope, a, b, bias, options, activation.fused(), DType.F32);
         Tensor y = activation.output(scope, product);
         tape.record(
                 "convolution",
@@ -87,21 +90,22 @@ public final class Conv2d extends Module implements Layer {
                 List.of(y),
                 () -> {
                     Tensor dProduct = activation.gradient(scope, product, tape.gradient(y));
+                    Tensor d = tape.factor(dProduct);
                     tape.accumulate(
-                            weight,
-                            ConvOps.weightGradient(scope, x, dProduct, weight.shape(), options));
+                            weight, ConvOps.weightGradient(scope, a, d, weight.shape(), options));
                     tape.accumulate(bias, Ops.sumRows(scope, dProduct));
                     if (tape.tracks(x)) {
                         tape.accumulate(
                                 x,
                                 ConvOps.transposed(
                                         scope,
-                                        dProduct,
-                                        weight,
+                                        d,
+                                        b,
                                         null,
                                         x.shape(),
                                         options,
-                                        Activation.IDENTITY));
+                                        Activation.IDENTITY,
+                                        DType.F32));
                     }
                 });
         return y;

@@ -3,6 +3,7 @@ package org.jlatent.nn;
 import java.util.List;
 import org.jlatent.Activation;
 import org.jlatent.ConvOps;
+import org.jlatent.DType;
 import org.jlatent.Ops;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
@@ -95,8 +96,10 @@ public final class ConvTranspose2d extends Module implements Layer {
     public Tensor forward(Tape tape, Tensor x) {
         Scope scope = tape.scope();
         Shape out = outputShape(x.shape());
+        Tensor a = tape.factor(x);
+        Tensor b = tape.factor(weight);
         Tensor product =
-                ConvOps.transposed(scope, x, weight, bias, out, options, activation.fused());
+                ConvOps.transposed(scope, a, b, bias, out, options, activation.fused(), DType.F32);
         Tensor y = activation.output(scope, product);
         tape.record(
                 "transposed convolution",
@@ -104,20 +107,21 @@ public final class ConvTranspose2d extends Module implements Layer {
                 List.of(y),
                 () -> {
                     Tensor dProduct = activation.gradient(scope, product, tape.gradient(y));
+                    Tensor d = tape.factor(dProduct);
                     tape.accumulate(
-                            weight,
-                            ConvOps.weightGradient(scope, dProduct, x, weight.shape(), options));
+                            weight, ConvOps.weightGradient(scope, d, a, weight.shape(), options));
                     tape.accumulate(bias, Ops.sumRows(scope, dProduct));
                     if (tape.tracks(x)) {
                         tape.accumulate(
                                 x,
                                 ConvOps.forward(
                                         scope,
-                                        dProduct,
-                                        weight,
+                                        d,
+                                        b,
                                         null,
                                         options,
-                                        Activation.IDENTITY));
+                                        Activation.IDENTITY,
+                                        DType.F32));
                     }
                 });
         return y;

@@ -2,6 +2,7 @@ package org.jlatent.nn;
 
 import java.util.List;
 import org.jlatent.Activation;
+import org.jlatent.DType;
 import org.jlatent.Ops;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
@@ -48,7 +49,9 @@ public final class Linear extends Module implements Layer {
     @Override
     public Tensor forward(Tape tape, Tensor x) {
         Scope scope = tape.scope();
-        Tensor product = Ops.matmul(scope, x, false, weight, true, bias, activation.fused());
+        Tensor a = tape.factor(x);
+        Tensor b = tape.factor(weight);
+        Tensor product = product(scope, a, false, b, true, bias, activation.fused());
         Tensor y = activation.output(scope, product);
         tape.record(
                 "linear",
@@ -56,23 +59,26 @@ public final class Linear extends Module implements Layer {
                 List.of(y),
                 () -> {
                     Tensor dProduct = activation.gradient(scope, product, tape.gradient(y));
-                    tape.accumulate(
-                            weight,
-                            Ops.matmul(scope, dProduct, true, x, false, null, Activation.IDENTITY));
+                    Tensor d = tape.factor(dProduct);
+                    Activation none = Activation.IDENTITY;
+                    tape.accumulate(weight, product(scope, d, true, a, false, null, none));
                     tape.accumulate(bias, Ops.sumRows(scope, dProduct));
                     if (tape.tracks(x)) {
-                        tape.accumulate(
-                                x,
-                                Ops.matmul(
-                                        scope,
-                                        dProduct,
-                                        false,
-                                        weight,
-                                        false,
-                                        null,
-                                        Activation.IDENTITY));
+                        tape.accumulate(x, product(scope, d, false, b, false, null, none));
                     }
                 });
         return y;
+    }
+
+    /** In f32, whatever its factors are. */
+    private static Tensor product(
+            Scope scope,
+            Tensor a,
+            boolean transposeA,
+            Tensor b,
+            boolean transposeB,
+            Tensor bias,
+            Activation activation) {
+        return Ops.matmul(scope, a, transposeA, b, transposeB, bias, activation, DType.F32);
     }
 }

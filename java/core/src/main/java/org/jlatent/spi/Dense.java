@@ -12,6 +12,7 @@ public interface Dense {
      *
      * @param activation code of an {@link org.jlatent.Activation}
      * @param dtype of a and b: 0 f32, 1 bf16
+     * @param outDtype of the result
      */
     record MatmulShape(
             long m,
@@ -33,6 +34,9 @@ public interface Dense {
     /**
      * A convolution from x {@code [batch, height, width, channels]} to y {@code [batch, outHeight,
      * outWidth, filters]}, weight {@code [filters, kernelHeight, kernelWidth, channels / groups]}.
+     *
+     * @param dtype of what is read: 0 f32, 1 bf16
+     * @param outDtype of the y or x that is written; gradients of weights are f32
      */
     record ConvShape(
             long batch,
@@ -52,13 +56,14 @@ public interface Dense {
             long dilationX,
             long groups,
             int activation,
-            int dtype) {
+            int dtype,
+            int outDtype) {
         /** The struct's fields in its order. */
         public long[] numbers() {
             return new long[] {
                 batch, height, width, channels, filters, kernelHeight, kernelWidth, strideY,
                 strideX, padTop, padLeft, padBottom, padRight, dilationY, dilationX, groups,
-                activation, dtype
+                activation, dtype, outDtype
             };
         }
     }

@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.zip.CRC32C;
 import org.jlatent.JlatentException;
+import org.jlatent.Precision;
 import org.jlatent.Tensor;
 import org.jlatent.data.Augmentation;
 import org.jlatent.data.ImageSet;
@@ -174,11 +175,14 @@ public final class Checkpoint {
             throw new JlatentException(file + " is damaged: its checksum does not fit its data");
         }
         try {
+            Map<String, String> settings =
+                    JSON.readValue(metadata.get("settings"), new TypeReference<>() {});
+            settings.putIfAbsent("precision", Precision.F32.toString()); // once the only one
             return new Checkpoint(
                     file,
                     JSON.readValue(metadata.get("state"), State.class),
                     metadata.get("device"),
-                    JSON.readValue(metadata.get("settings"), new TypeReference<>() {}),
+                    settings,
                     contents.tensors());
         } catch (JsonProcessingException e) {
             throw new JlatentException(file + " is damaged: " + e.getOriginalMessage(), e);
@@ -220,6 +224,7 @@ public final class Checkpoint {
             int batchSize,
             long seed,
             Adam.Options optimizer,
+            Precision precision,
             double scheduleFactor) {
         Map<String, String> settings = new LinkedHashMap<>();
         settings.put("data", describe(data));
@@ -228,6 +233,7 @@ public final class Checkpoint {
         settings.put("batchSize", Integer.toString(batchSize));
         settings.put("seed", Long.toString(seed));
         settings.put("optimizer", optimizer.toString());
+        settings.put("precision", precision.toString());
         settings.put("schedule", Float.toString((float) scheduleFactor));
         return settings;
     }

@@ -2,6 +2,7 @@ package org.jlatent.train;
 
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.jlatent.Precision;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tape;
@@ -13,15 +14,17 @@ import org.jlatent.models.Model.Objective;
 final class EagerSteps implements Steps {
     private final Model model;
     private final Adam adam;
+    private final Precision precision;
     private final Scope scratch;
     private final Listener listener;
 
     /**
      * @param scratch is cleared for every step
      */
-    EagerSteps(Model model, Adam adam, Scope scratch, Listener listener) {
+    EagerSteps(Model model, Adam adam, Precision precision, Scope scratch, Listener listener) {
         this.model = model;
         this.adam = adam;
+        this.precision = precision;
         this.scratch = scratch;
         this.listener = listener;
     }
@@ -34,7 +37,7 @@ final class EagerSteps implements Steps {
     /** One step in a scope of its own choice. */
     Objective run(Scope scope, long number, float[] images, int[] labels, float learningRate) {
         scope.clear();
-        Tape tape = new Tape(scope);
+        Tape tape = new Tape(scope, precision);
         model.watch(tape);
         Tensor x = scope.of(Shape.of(labels.length, images.length / labels.length), images);
         Objective objective = model.objective(tape, x, labels);

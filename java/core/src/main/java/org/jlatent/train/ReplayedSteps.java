@@ -8,6 +8,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.jlatent.DeviceException;
+import org.jlatent.Precision;
 import org.jlatent.Random;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
@@ -32,6 +33,7 @@ final class ReplayedSteps implements Steps {
 
     private final Model model;
     private final Adam adam;
+    private final Precision precision;
     private final Listener listener;
     private final EagerSteps eager;
     private final Graphs graphs;
@@ -39,9 +41,16 @@ final class ReplayedSteps implements Steps {
     private final ArrayDeque<UnderWay> underWay = new ArrayDeque<>();
     private boolean inVain; // recording has failed, and would again
 
-    ReplayedSteps(Model model, Adam adam, EagerSteps eager, Listener listener, Graphs graphs) {
+    ReplayedSteps(
+            Model model,
+            Adam adam,
+            Precision precision,
+            EagerSteps eager,
+            Listener listener,
+            Graphs graphs) {
         this.model = model;
         this.adam = adam;
+        this.precision = precision;
         this.eager = eager;
         this.listener = listener;
         this.graphs = graphs;
@@ -160,7 +169,7 @@ final class ReplayedSteps implements Steps {
     /** As {@link EagerSteps#run}, with all that changes from step to step in the slot's memory. */
     private void queue(Scope scope, Slot slot, int size) {
         scope.clear();
-        Tape tape = new Tape(scope);
+        Tape tape = new Tape(scope, precision);
         model.watch(tape);
         Tensor x = scope.empty(Shape.of(size, slot.images.capacity() / size));
         x.copyFrom(slot.images);

@@ -5,9 +5,11 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import org.jlatent.Device;
 import org.jlatent.JlatentException;
+import org.jlatent.Precision;
 import org.jlatent.Scope;
 import org.jlatent.data.Augmentation;
 import org.jlatent.data.Batches;
@@ -41,6 +43,7 @@ public final class Trainer {
     private long seed;
     private Adam.Options optimizer = Adam.Options.defaults();
     private Schedule schedule = Schedule.constant();
+    private Precision precision = Precision.F32;
     private Path checkpoint;
     private int checkpointEvery;
     private Checkpoint resumed;
@@ -118,6 +121,12 @@ public final class Trainer {
     /** How the learning rate changes; constant unless set. */
     public Trainer schedule(Schedule learningRate) {
         this.schedule = learningRate;
+        return this;
+    }
+
+    /** Of training's products and convolutions; f32 unless set. Validation always is in f32. */
+    public Trainer precision(Precision ofFactors) {
+        this.precision = Objects.requireNonNull(ofFactors);
         return this;
     }
 
@@ -338,6 +347,7 @@ public final class Trainer {
                     batchSize,
                     seed,
                     optimizer,
+                    precision,
                     schedule.factor(atStep, ofSteps));
         }
 
@@ -370,10 +380,10 @@ public final class Trainer {
         }
 
         private Steps steps() {
-            EagerSteps eager = new EagerSteps(model, adam, scratch, this::done);
+            EagerSteps eager = new EagerSteps(model, adam, precision, scratch, this::done);
             Optional<Graphs> graphs = device.backend().graphs();
             return graphs.isPresent() && model.isRecordable()
-                    ? new ReplayedSteps(model, adam, eager, this::done, graphs.get())
+                    ? new ReplayedSteps(model, adam, precision, eager, this::done, graphs.get())
                     : eager;
         }
 

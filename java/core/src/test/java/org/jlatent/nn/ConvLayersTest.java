@@ -179,6 +179,17 @@ final class ConvLayersTest {
         Tensor dWeight = ConvOps.weightGradient(scope, x, y, weight.shape(), PLAIN);
         assertEquals(DType.F32, dWeight.dtype());
         assertEquals(18.5f, dWeight.toFloatArray()[17]);
+        assertMessage(
+                "conv of F32 tensors cannot give BF16",
+                () ->
+                        ConvOps.forward(
+                                scope,
+                                input(1, 3, 3, 2),
+                                scope.zeros(weight.shape()),
+                                null,
+                                PLAIN,
+                                Activation.RELU,
+                                DType.BF16));
         assertThrows(
                 ShapeException.class,
                 () ->

@@ -20,6 +20,7 @@ import java.util.stream.Stream;
 import org.jlatent.Device;
 import org.jlatent.JlatentException;
 import org.jlatent.OnEveryDevice;
+import org.jlatent.Precision;
 import org.jlatent.Random;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
@@ -398,6 +399,10 @@ final class ResumeTest {
                 file,
                 "augmentation",
                 "pad=2");
+        refuses(
+                trainer(model(16), STEPS).precision(Precision.BF16),
+                file,
+                "precision is F32 there, BF16 here");
         refuses(
                 trainer(model(16), STEPS).optimizer(OPTIMIZER.withMaxNorm(3)),
                 file,

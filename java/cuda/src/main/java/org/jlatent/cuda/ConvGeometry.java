@@ -9,7 +9,7 @@ import org.jlatent.spi.Dense.ConvShape;
  * the window; any other padding is done beforehand, around a copy of x.
  *
  * @param given what was asked for
- * @param cudnn the same on the image that cuDNN sees, without activation
+ * @param cudnn the same on the image that cuDNN sees, without activation, of one type throughout
  */
 record ConvGeometry(ConvShape given, ConvShape cudnn) {
 
@@ -44,6 +44,7 @@ record ConvGeometry(ConvShape given, ConvShape cudnn) {
                         s.kernelWidth() == 1 ? 1 : s.dilationX(),
                         s.groups(),
                         0,
+                        s.dtype(),
                         s.dtype()));
     }
 
@@ -139,6 +140,7 @@ record ConvGeometry(ConvShape given, ConvShape cudnn) {
                 s.dilationX(),
                 s.groups(),
                 0,
+                CudaDense.F32,
                 CudaDense.F32);
     }
 }

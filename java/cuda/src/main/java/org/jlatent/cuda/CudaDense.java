@@ -59,15 +59,17 @@ final class CudaDense implements Dense, AutoCloseable {
         }
     }
 
-    /** In bf16 cuDNN rounds the sums, and the epilogue rounds once more. */
+    /** In bf16 cuDNN rounds the sums; an epilogue in bf16 rounds once more, one in f32 does not. */
     @Override
     public void conv(ConvShape shape, long x, long weight, long bias, long y) {
         if (shape.batch() == 0) {
             return;
         }
         ConvGeometry g = ConvGeometry.of(shape);
-        convolutions.run(FORWARD, g.cudnn(), tf32, g.pad(backend, x, padded), weight, y);
-        finish(shape, y, bias, ConvGeometry.yElements(shape) / shape.filters(), shape.filters());
+        long sum = sums(shape, y, ConvGeometry.yElements(shape));
+        convolutions.run(FORWARD, g.cudnn(), tf32, g.pad(backend, x, padded), weight, sum);
+        long rows = ConvGeometry.yElements(shape) / shape.filters();
+        finish(shape, sum, bias, y, rows, shape.filters());
     }
 
     @Override
@@ -76,26 +78,38 @@ final class CudaDense implements Dense, AutoCloseable {
             return;
         }
         ConvGeometry g = ConvGeometry.of(shape);
+        long sum = sums(shape, x, ConvGeometry.xElements(shape));
         if (g.isPadded()) {
             long whole = g.paddedIn(padded);
             convolutions.run(BACKWARD_DATA, g.cudnn(), tf32, whole, weight, y);
-            g.crop(backend, whole, x);
+            g.crop(backend, whole, sum);
         } else {
-            convolutions.run(BACKWARD_DATA, g.cudnn(), tf32, x, weight, y);
+            convolutions.run(BACKWARD_DATA, g.cudnn(), tf32, sum, weight, y);
         }
-        finish(shape, x, bias, ConvGeometry.xElements(shape) / shape.channels(), shape.channels());
+        long rows = ConvGeometry.xElements(shape) / shape.channels();
+        finish(shape, sum, bias, x, rows, shape.channels());
     }
 
-    private void finish(ConvShape s, long values, long bias, long rows, long columns) {
+    /** Where cuDNN puts its sums: it gives bf16 for bf16, so f32 results are not there yet. */
+    private long sums(ConvShape s, long out, long elements) {
+        return s.outDtype() == s.dtype()
+                ? out
+                : sums.atLeast(elements * ConvGeometry.bytes(s.dtype()));
+    }
+
+    private void finish(ConvShape s, long sum, long bias, long out, long rows, long columns) {
+        if (sum != out) {
+            ElementwiseKernels.fromBf16(backend, sum, out, rows * columns);
+        }
         if (bias != 0 || s.activation() != IDENTITY) {
             ElementwiseKernels.biasActivation(
                     backend,
                     s.activation(),
-                    s.dtype(),
-                    values,
+                    s.outDtype(),
+                    out,
                     bias,
-                    s.dtype(),
-                    values,
+                    s.outDtype(),
+                    out,
                     rows,
                     columns);
         }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.util.EnumSet;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.jlatent.Activation;
@@ -81,11 +82,18 @@ final class CudaDenseTest {
      * the sum, and once more after an epilogue.
      */
     private static void assertClose(Tensor expected, Tensor actual, long terms) {
+        assertClose(expected, actual, terms, actual.dtype());
+    }
+
+    /**
+     * @param stored what sums were stored as on the way
+     */
+    private static void assertClose(Tensor expected, Tensor actual, long terms, DType stored) {
         double sums = 0x1p-22 * Math.sqrt((double) terms) * (terms / 3.0 + 1) + 4e-6;
         float[] want = expected.toFloatArray();
         float[] got = actual.toFloatArray();
         assertEquals(expected.shape(), actual.shape());
-        double rounding = actual.dtype() == DType.BF16 ? 0x1p-7 : 0;
+        double rounding = stored == DType.BF16 ? 0x1p-7 : 0;
         for (int i = 0; i < want.length; i++) {
             assertEquals(want[i], got[i], sums + rounding * (Math.abs(want[i]) + 1), "at " + i);
         }
@@ -282,22 +290,32 @@ final class CudaDenseTest {
                 y,
                 ConvOps.forward(there, x.there, weight.there, bias.there, c.options, tanh),
                 taps * depth);
+        Tensor inF32 =
+                ConvOps.forward(
+                        there, x.there, weight.there, bias.there, c.options, tanh, DType.F32);
+        assertEquals(DType.F32, inF32.dtype());
+        assertClose(y, inF32, taps * depth, dtype);
 
         Pair d = values(dtype, y.shape().get(0), y.shape().get(1), y.shape().get(2), c.filters);
         Pair back = values(DType.F32, c.channels);
         for (Pair b : new Pair[] {null, back}) {
-            assertClose(
+            Tensor want =
                     ConvOps.transposed(
-                            here, d.here, weight.here, here(b), x.here.shape(), c.options, tanh),
-                    ConvOps.transposed(
-                            there,
-                            d.there,
-                            weight.there,
-                            there(b),
-                            x.here.shape(),
-                            c.options,
-                            tanh),
-                    taps * c.filters / c.options.groups());
+                            here, d.here, weight.here, here(b), x.here.shape(), c.options, tanh);
+            for (DType result : EnumSet.of(dtype, DType.F32)) {
+                Tensor got =
+                        ConvOps.transposed(
+                                there,
+                                d.there,
+                                weight.there,
+                                there(b),
+                                x.here.shape(),
+                                c.options,
+                                tanh,
+                                result);
+                assertEquals(result, got.dtype());
+                assertClose(want, got, taps * c.filters / c.options.groups(), dtype);
+            }
         }
 
         Tensor gradient =

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.jlatent.Device;
+import org.jlatent.Precision;
 import org.jlatent.Scope;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.Sprites;
@@ -25,11 +26,16 @@ final class CudaTrainingTest {
     private record Trained(Map<String, float[]> parameters, double elbo) {}
 
     private static Trained train(Device device, VaeConfig config) {
+        return train(device, config, Precision.F32);
+    }
+
+    private static Trained train(Device device, VaeConfig config, Precision precision) {
         try (device;
                 Scope scope = new Scope(device)) {
             ImageSet images = Sprites.splits().train().range(0, 200);
             Vae vae = new Vae(new Init(scope, 1), images.shape(), config, 1);
-            Trainer.of(vae).data(images).batchSize(16).steps(4).seed(1).train();
+            Trainer trainer = Trainer.of(vae).data(images).batchSize(16).steps(4).seed(1);
+            trainer.precision(precision).train();
             Map<String, float[]> parameters = new LinkedHashMap<>();
             vae.parameters().forEach((name, p) -> parameters.put(name, p.toFloatArray()));
             double elbo = VaeEvaluation.of(vae, images.range(0, 20), 2, 10, 1).elbo();
@@ -67,6 +73,16 @@ final class CudaTrainingTest {
     @Test
     void convolutionalVariationalAutoencoder() {
         compare(VaeConfig.convolutional().withChannels(4, 8).withHidden(16).withLatent(4));
+    }
+
+    /** cuDNN rounds sums to bf16 too, so only what training is for is compared. */
+    @Test
+    void bf16LearnsAsWell() {
+        assumeTrue(Cuda.isAvailable(), () -> "skipped: " + Cuda.unavailabilityCause().orElse(""));
+        VaeConfig config =
+                VaeConfig.convolutional().withChannels(4, 8).withHidden(16).withLatent(4);
+        double cpu = train(Device.cpu(), config, Precision.BF16).elbo;
+        assertEquals(cpu, train(Device.cuda(), config, Precision.BF16).elbo, 0.01 * Math.abs(cpu));
     }
 
     @Test

@@ -19,6 +19,7 @@ import java.util.concurrent.Future;
 import java.util.function.BiFunction;
 import java.util.stream.Stream;
 import org.jlatent.Device;
+import org.jlatent.Precision;
 import org.jlatent.Random;
 import org.jlatent.Scope;
 import org.jlatent.Tape;
@@ -125,6 +126,11 @@ final class ReplayedTrainingTest {
             List<float[]> state, List<Progress> steps, long warmUp, long allocations) {}
 
     private static Trained train(Maker maker, int count, Adam.Options adam, Schedule schedule) {
+        return train(maker, count, adam, schedule, Precision.F32);
+    }
+
+    private static Trained train(
+            Maker maker, int count, Adam.Options adam, Schedule schedule, Precision precision) {
         try (Device device = Device.cuda();
                 Scope scope = new Scope(device)) {
             Model model = maker.apply(new Init(scope, 1), IMAGES.shape());
@@ -145,6 +151,7 @@ final class ReplayedTrainingTest {
                     .seed(1)
                     .optimizer(adam)
                     .schedule(schedule)
+                    .precision(precision)
                     .callback(listener)
                     .train();
             List<float[]> state = new ArrayList<>();
@@ -165,19 +172,20 @@ final class ReplayedTrainingTest {
         return new Vae(init, shape, VaeConfig.defaults().withHidden(24).withLatent(3), 1);
     }
 
+    private static Model convolutional(Init init, ImageShape shape) {
+        VaeConfig config =
+                VaeConfig.convolutional()
+                        .withChannels(3)
+                        .withHidden(8)
+                        .withLatent(2)
+                        .withFreeBits(0.1f);
+        return new Vae(init, shape, config, 1);
+    }
+
     static Stream<Maker> models() {
         return Stream.of(
                 ReplayedTrainingTest::vae,
-                (init, shape) ->
-                        new Vae(
-                                init,
-                                shape,
-                                VaeConfig.convolutional()
-                                        .withChannels(3)
-                                        .withHidden(8)
-                                        .withLatent(2)
-                                        .withFreeBits(0.1f),
-                                1),
+                ReplayedTrainingTest::convolutional,
                 (init, shape) ->
                         new VqVae(
                                 init,
@@ -213,6 +221,20 @@ final class ReplayedTrainingTest {
             assertEquals(eager.steps.get(i).epoch(), replayed.steps.get(i).epoch());
         }
         assertTrue(train(maker, 1).steps.get(0).metrics().containsKey("loss"));
+    }
+
+    @Test
+    void inBf16Too() {
+        List<List<float[]>> states = new ArrayList<>();
+        for (boolean recordable : new boolean[] {true, false}) {
+            Maker maker = (init, shape) -> new Guise(convolutional(init, shape), recordable);
+            Adam.Options adam = Adam.Options.defaults();
+            states.add(train(maker, 7, adam, Schedule.constant(), Precision.BF16).state);
+        }
+        assertFalse(states.get(0).isEmpty());
+        for (int i = 0; i < states.get(0).size(); i++) {
+            assertArrayEquals(states.get(1).get(i), states.get(0).get(i));
+        }
     }
 
     @Test
