@@ -115,14 +115,14 @@ final class LikelihoodLevelsOpsTest {
                 "x must be I32",
                 () -> nll(four, logits, scope.zeros(Shape.of(2, 2))));
         if (TestDevice.refusesBadValues()) {
-        assertMessage(
-                DeviceException.class,
-                "x[1] is 4, but there are 4 levels",
-                () -> nll(four, logits, scope.ofInts(Shape.of(2, 2), 0, 4, 2, 3)));
-        assertMessage(
-                DeviceException.class,
-                "x[2] is -1",
-                () -> nll(four, logits, scope.ofInts(Shape.of(2, 2), 0, 1, -1, 3)));
+            assertMessage(
+                    DeviceException.class,
+                    "x[1] is 4, but there are 4 levels",
+                    () -> nll(four, logits, scope.ofInts(Shape.of(2, 2), 0, 4, 2, 3)));
+            assertMessage(
+                    DeviceException.class,
+                    "x[2] is -1",
+                    () -> nll(four, logits, scope.ofInts(Shape.of(2, 2), 0, 1, -1, 3)));
         } else {
             Tensor bad = scope.ofInts(Shape.of(2, 2), 0, 4, 2, 3);
             float[] rows =

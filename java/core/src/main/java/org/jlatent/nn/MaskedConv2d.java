@@ -21,8 +21,8 @@ import org.jlatent.Tensor;
  * <p>Parameters: {@code weight}, of {@link MaskedConvOps.Options#weightShape}, and {@code bias
  * [filters]}; {@code filters} is {@code out}, twice that where gated. Weights start uniform with
  * variance 1/(live taps in), which leaves the sums the variance of x; a gate's, because its sigmoid
- * starts at one half, with four times that. Biases start at 0.
- * In f32 whatever the tape's {@link org.jlatent.Precision}: its kernels know nothing else.
+ * starts at one half, with four times that. Biases start at 0. In f32 whatever the tape's {@link
+ * org.jlatent.Precision}: its kernels know nothing else.
  */
 public final class MaskedConv2d extends Module implements Layer {
     private final Tensor weight;
