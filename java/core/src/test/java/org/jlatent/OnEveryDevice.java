@@ -17,6 +17,7 @@ import org.junit.jupiter.api.extension.ExtensionContext;
  * TestDevice} and run on each, and leave nothing open. A case that the stubs of NVIDIA's libraries
  * compute for too long has the tag {@code slow-on-stubs}.
  */
+@SuppressWarnings("exports") // JUnit, which only the tests know
 @Target(ElementType.TYPE)
 @Retention(RetentionPolicy.RUNTIME)
 @Tag("device")
