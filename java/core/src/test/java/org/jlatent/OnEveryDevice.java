@@ -22,7 +22,6 @@ import org.junit.jupiter.api.extension.ExtensionContext;
 @Retention(RetentionPolicy.RUNTIME)
 @Tag("device")
 @ExtendWith(OnEveryDevice.NothingOpen.class)
-@SuppressWarnings("exports") // of JUnit, which only tests see
 public @interface OnEveryDevice {
 
     /** Looks for devices and scopes that a test left open, with {@code -Djlatent.leaks=true}. */
