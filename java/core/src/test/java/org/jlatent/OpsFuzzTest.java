@@ -130,11 +130,24 @@ final class OpsFuzzTest {
         }
         failures.values().forEach(Throwable::printStackTrace);
         assertTrue(failures.isEmpty(), () -> "failures: " + failures.keySet());
-        // A test whose calls were all refused, or none, would test nothing.
+        // A test whose calls were all refused, or none, would test nothing. A GPU marks bad values
+        // instead, and on stubs the
+        // calls are few: there some kind may meet nothing to refuse.
+        boolean refuses = refusesBadValues();
         counts.forEach(
-                (name, n) -> assertTrue(n[0] > 0 && n[1] > 0, name + ": " + Arrays.toString(n)));
+                (name, n) ->
+                        assertTrue(
+                                n[0] > 0 && (n[1] > 0 || !refuses),
+                                name + ": " + Arrays.toString(n)));
+        assertTrue(counts.values().stream().mapToInt(n -> n[1]).sum() > CALLS / 10);
         if (Boolean.getBoolean("fuzz.counts")) {
             counts.forEach((name, n) -> System.err.println(name + " " + Arrays.toString(n)));
+        }
+    }
+
+    private static boolean refusesBadValues() {
+        try (Device device = TestDevice.open()) {
+            return TestDevice.refusesBadValues(device);
         }
     }
 
