@@ -12,21 +12,12 @@
 #include "nearest.h"
 #include "nearest_amx.h"
 #include "parallel.h"
+#include "product_cpu.h"
 
 namespace jlatent::JL_TABLE {
 
-#if defined(__AVX512F__)
-constexpr int64_t kLanes = 16,
-                  kTileRows = 12;  // 24 sums, 2 vectors of codes and a value of x in 32 registers
-#elif defined(__AVX2__)
-constexpr int64_t kLanes = 8, kTileRows = 6;
-#else
-constexpr int64_t kLanes = 4, kTileRows = 6;
-#endif
-constexpr int64_t kPanel = 2 * kLanes;
 constexpr int64_t kBlockFloats = 128 * 1024, kMostBlockRows = 480;
 
-typedef float Vector __attribute__((vector_size(kLanes * sizeof(float))));
 typedef int32_t Indices __attribute__((vector_size(kLanes * sizeof(int32_t))));
 
 constexpr double kLargestFinite = 1e300;  // more than any norm of finite floats, scaled or not
@@ -196,12 +187,6 @@ class NearestSearch {
         return norm;
     }
 
-    static Vector load(const float* p) {
-        Vector v;
-        memcpy(&v, p, sizeof v);
-        return v;
-    }
-
     static void fold(Vector sum, Indices code, Slots* s) {
         const Vector best = s->best, second = s->second;
         const Vector less = sum < best ? sum : best;
@@ -214,19 +199,9 @@ class NearestSearch {
     void sweep(const float* rows, const float* panel, int32_t first, Slots* slots) const {
         Vector sum[kTileRows][2];
         const Vector bias0 = load(panel), bias1 = load(panel + kLanes);
-        const float* e = panel + kPanel;
-        const int64_t dims = dims_, stride = stride_;
 #pragma GCC unroll 16
         for (int64_t r = 0; r < kTileRows; ++r) sum[r][0] = bias0, sum[r][1] = bias1;
-        for (int64_t d = 0; d < dims; ++d) {
-            const Vector e0 = load(e + d * kPanel), e1 = load(e + d * kPanel + kLanes);
-#pragma GCC unroll 16
-            for (int64_t r = 0; r < kTileRows; ++r) {
-                const Vector x = rows[r * stride + d] - Vector{};  // broadcast: less 0 changes nothing
-                sum[r][0] += x * e0;
-                sum[r][1] += x * e1;
-            }
-        }
+        multiply(rows, stride_, 1, panel + kPanel, dims_, sum);
         Indices code;
         for (int64_t l = 0; l < kLanes; ++l) code[l] = first + static_cast<int32_t>(l);
 #pragma GCC unroll 16
