@@ -72,6 +72,9 @@ final class CudaLibraries {
     /** The file itself: links have shorter names, without the version. */
     private static String locate(String name) {
         String found = Native.locate(name);
+        if (found == null) {
+            return name;
+        }
         try {
             return Path.of(found).toRealPath().toString();
         } catch (IOException e) {
