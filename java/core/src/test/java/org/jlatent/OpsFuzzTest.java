@@ -110,7 +110,9 @@ final class OpsFuzzTest {
     void everyCallGivesWhatItPromisesOrThrowsWhatItDocuments() {
         Map<String, int[]> counts = new TreeMap<>();
         Map<String, AssertionError> failures = new TreeMap<>(); // the first of each kind
+        boolean refuses; // bad values
         try (Places places = new Places()) {
+            refuses = TestDevice.refusesBadValues(places.device);
             List<Map.Entry<String, FuzzedCalls.Call>> calls = FuzzedCalls.all();
             for (int i = 0; i < CALLS; i++) {
                 Map.Entry<String, FuzzedCalls.Call> call = calls.get(i % calls.size());
@@ -131,9 +133,7 @@ final class OpsFuzzTest {
         failures.values().forEach(Throwable::printStackTrace);
         assertTrue(failures.isEmpty(), () -> "failures: " + failures.keySet());
         // A test whose calls were all refused, or none, would test nothing. A GPU marks bad values
-        // instead, and on stubs the
-        // calls are few: there some kind may meet nothing to refuse.
-        boolean refuses = refusesBadValues();
+        // instead, and on stubs the calls are few: there some kind may meet nothing to refuse.
         counts.forEach(
                 (name, n) ->
                         assertTrue(
@@ -142,12 +142,6 @@ final class OpsFuzzTest {
         assertTrue(counts.values().stream().mapToInt(n -> n[1]).sum() > CALLS / 10);
         if (Boolean.getBoolean("fuzz.counts")) {
             counts.forEach((name, n) -> System.err.println(name + " " + Arrays.toString(n)));
-        }
-    }
-
-    private static boolean refusesBadValues() {
-        try (Device device = TestDevice.open()) {
-            return TestDevice.refusesBadValues(device);
         }
     }
 
