@@ -60,11 +60,6 @@ public abstract class AutoregressiveModel extends ImageModel {
         return network.conditionChannels();
     }
 
-    /** The network step by step, for who evaluates it otherwise than {@link #logits}. */
-    final PixelNetwork network() {
-        return network;
-    }
-
     private static LikelihoodLevelsOps.Options draws(Likelihood likelihood) {
         return likelihood
                 .draws()

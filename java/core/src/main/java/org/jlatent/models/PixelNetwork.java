@@ -27,8 +27,25 @@ final class PixelNetwork extends Module {
     static final int INPUT = 0;
     static final int CONDITION = 1;
 
-    /** Makes one feature map. */
-    sealed interface Step permits Convolution, Rectifier {}
+    /** Makes one feature map, of those before it: of whole images, or of a pixel at a time. */
+    interface Step {
+        /**
+         * The map {@code [batch, height, width, channels]}.
+         *
+         * @param maps by their numbers
+         * @param labels i32, {@code [batch]}; or null
+         */
+        Tensor forward(Tape tape, List<Tensor> maps, Tensor labels);
+
+        /**
+         * Its number in a program.
+         *
+         * @param nodes the program's numbers of the maps
+         * @param tape records nothing; its scope owns what the program reads and is not a parameter
+         * @param labels as {@link #forward}
+         */
+        int addTo(SamplerProgram program, List<Integer> nodes, Tape tape, Tensor labels);
+    }
 
     /**
      * {@code layer(x, vector of the class, map)}. So a sum of two feature maps is a convolution of
@@ -38,10 +55,37 @@ final class PixelNetwork extends Module {
      * @param x number of a feature map
      * @param map number of another; or {@link #NONE}
      */
-    record Convolution(MaskedConv2d layer, Embedding label, int x, int map) implements Step {}
+    private record Convolution(MaskedConv2d layer, Embedding label, int x, int map)
+            implements Step {
+        @Override
+        public Tensor forward(Tape tape, List<Tensor> maps, Tensor labels) {
+            return layer.forward(
+                    tape, maps.get(x), vector(tape, labels), map == NONE ? null : maps.get(map));
+        }
+
+        @Override
+        public int addTo(SamplerProgram program, List<Integer> nodes, Tape tape, Tensor labels) {
+            int other = map == NONE ? SamplerProgram.NONE : nodes.get(map);
+            return layer.addTo(program, nodes.get(x), vector(tape, labels), other);
+        }
+
+        private Tensor vector(Tape tape, Tensor labels) {
+            return label == null ? null : label.forward(tape, labels);
+        }
+    }
 
     /** {@code max(x, 0)}. */
-    record Rectifier(int x) implements Step {}
+    private record Rectifier(int x) implements Step {
+        @Override
+        public Tensor forward(Tape tape, List<Tensor> maps, Tensor labels) {
+            return RELU.forward(tape, maps.get(x));
+        }
+
+        @Override
+        public int addTo(SamplerProgram program, List<Integer> nodes, Tape tape, Tensor labels) {
+            return program.activation(nodes.get(x), Activation.RELU);
+        }
+    }
 
     private static final Elementwise RELU = new Elementwise(Activation.RELU);
 
@@ -100,11 +144,6 @@ final class PixelNetwork extends Module {
         return channels.get(CONDITION);
     }
 
-    /** The steps, in an order in which they can be taken. */
-    List<Step> steps() {
-        return List.copyOf(steps);
-    }
-
     /**
      * Takes all steps.
      *
@@ -117,13 +156,7 @@ final class PixelNetwork extends Module {
         maps.add(input);
         maps.add(condition);
         for (Step step : steps) {
-            if (step instanceof Convolution c) {
-                Tensor vector = c.label == null ? null : c.label.forward(tape, labels);
-                Tensor map = c.map == NONE ? null : maps.get(c.map);
-                maps.add(c.layer.forward(tape, maps.get(c.x), vector, map));
-            } else {
-                maps.add(RELU.forward(tape, maps.get(((Rectifier) step).x)));
-            }
+            maps.add(step.forward(tape, maps, labels));
         }
         return maps.get(maps.size() - 1);
     }
@@ -142,13 +175,7 @@ final class PixelNetwork extends Module {
         nodes.add(program.size() - 1);
         nodes.add(condition == null ? SamplerProgram.NONE : program.given(condition));
         for (Step step : steps) {
-            if (step instanceof Convolution c) {
-                Tensor vector = c.label == null ? null : c.label.forward(tape, labels);
-                int map = c.map == NONE ? SamplerProgram.NONE : nodes.get(c.map);
-                nodes.add(c.layer.addTo(program, nodes.get(c.x), vector, map));
-            } else {
-                nodes.add(program.activation(nodes.get(((Rectifier) step).x), Activation.RELU));
-            }
+            nodes.add(step.addTo(program, nodes, tape, labels));
         }
     }
 }
