@@ -9,8 +9,8 @@
 
 namespace {
 
-constexpr int kInvalidValue = 1, kOutOfMemory = 2, kInvalidContext = 201, kIllegalAddress = 700,
-              kLaunchFailed = 719;
+constexpr int kInvalidValue = 1, kOutOfMemory = 2, kInvalidContext = 201, kNotReady = 600,
+              kIllegalAddress = 700, kLaunchFailed = 719;
 constexpr size_t kTotal = size_t{1} << 30;
 
 // One call at a time: the driver may be called from any thread.
@@ -22,6 +22,7 @@ int contexts = 0;  // retained
 thread_local void* current = nullptr;
 char primary;
 int fault_of_work = 0;               // what some kernel left; it stands for all calls
+int kernels = 0;                     // queued since the test asked for a fault of one
 std::map<const char*, size_t> host;  // page-locked
 
 using stub::Event;
@@ -118,6 +119,7 @@ STUB int cuDevicePrimaryCtxRelease_v2(int) {
     LOCKED;
     if (const int status = stub::called("cuDevicePrimaryCtxRelease")) return status;
     --contexts;
+    if (contexts == 0) fault_of_work = kernels = 0;  // the next one is a new one
     return contexts < 0 ? kInvalidContext : 0;
 }
 STUB int cuCtxSetCurrent(void* context) {
@@ -151,12 +153,32 @@ STUB int cuStreamSynchronize(void* stream) {
     after(s == nullptr ? stub::run_all() : s->run());
     return fault_of_work;
 }
+STUB int cuStreamQuery(void* stream) {
+    LOCKED;
+    if (const int status = outside_capture(stream, "cuStreamQuery")) return status;
+    Stream* s = stream_of(stream);
+    return s != nullptr && s->done < s->added ? kNotReady : 0;
+}
+STUB int cuStreamWriteValue32_v2(void* stream, void* address, uint32_t value, unsigned flags) {
+    LOCKED;
+    if (const int status = in_context("cuStreamWriteValue32", std::to_string(flags))) return status;
+    if (!is_page_locked(address)) return kInvalidValue;
+    return queue(stream, [=] {
+        std::memcpy(address, &value, sizeof value);
+        return 0;
+    });
+}
 // For the other stubs and the emulator: whether the work was taken over.
 STUB int cuStubQueue(void* stream, int (*run)(void*), void (*forget)(void*), void* self) {
     LOCKED;
     Stream* s = stream_of(stream);
     if (s == nullptr) return 0;
     const std::shared_ptr<void> kept(self, forget);
+    int bad = 0;  // which one of the work from now on is to fail
+    if (stub::answer("kernel_fault", &bad) && ++kernels == bad) {
+        s->add([kept] { return kIllegalAddress; });
+        return 1;
+    }
     s->add([run, kept] { return run(kept.get()) == 0 ? 0 : kLaunchFailed; });
     return 1;
 }

@@ -23,6 +23,7 @@ struct Graph {
 struct Stream {
     std::deque<Task> queued;
     uint64_t added = 0, done = 0;
+    int fault = 0;
     std::unique_ptr<Graph> capture;  // being recorded
     bool invalid = false;            // and in vain
     std::thread::id recorder;        // by this thread
@@ -36,13 +37,11 @@ struct Stream {
         ++added;
     }
 
-    // Everything up to the `last` task that was added. The first fault, or 0.
+    // Everything up to the `last` task that was added. The first fault, or 0; after it nothing is done any more.
     int run(uint64_t last) {
-        int fault = 0;
         for (; done < last; ++done) {
-            const int status = queued.front()();
+            if (fault == 0) fault = queued.front()();
             queued.pop_front();
-            if (fault == 0) fault = status;
         }
         return fault;
     }

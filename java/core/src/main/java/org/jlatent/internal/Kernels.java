@@ -208,9 +208,11 @@ public final class Kernels {
     /** Throws unless {@code status}, a launcher's, is JL_OK. */
     static void check(Backend b, String operation, int status) {
         if (status != 0) {
-            throw new DeviceException(
-                    operation + " on " + b.description() + ": " + lastError0(b.kernels()));
+            throw b.explain(
+                    new DeviceException(
+                            operation + " on " + b.description() + ": " + lastError0(b.kernels())));
         }
+        b.queued(operation);
     }
 
     static {

@@ -1,6 +1,7 @@
 package org.jlatent.spi;
 
 import java.util.Optional;
+import org.jlatent.DeviceException;
 
 /**
  * Where tensors live and operations run: memory, dense math, and a table of launchers with the
@@ -15,7 +16,7 @@ public interface Backend extends AutoCloseable {
     /**
      * Zeroed memory, 256-byte aligned.
      *
-     * @throws org.jlatent.DeviceException when there is not enough
+     * @throws DeviceException when there is not enough
      */
     long allocate(long bytes);
 
@@ -63,6 +64,14 @@ public interface Backend extends AutoCloseable {
 
     /** Products, convolutions and pooling. */
     Dense dense();
+
+    /** An operation has been given to {@link #stream}: a fault of it may show much later. */
+    default void queued(String operation) {}
+
+    /** The same failure, with what is really behind it where that is work queued before. */
+    default DeviceException explain(DeviceException failure) {
+        return failure;
+    }
 
     /** Records work to replay it; empty where there is no such thing, as on the CPU. */
     default Optional<Graphs> graphs() {

@@ -15,6 +15,7 @@ import jcuda.driver.CUdevice;
 import jcuda.driver.CUdeviceptr;
 import jcuda.driver.CUstream;
 import jcuda.driver.JCudaDriver;
+import org.jlatent.DeviceException;
 import org.jlatent.DeviceOutOfMemoryException;
 import org.jlatent.spi.Backend;
 import org.jlatent.spi.Dense;
@@ -41,6 +42,7 @@ final class CudaBackend implements Backend {
     private final DeviceBuffer workspace = new DeviceBuffer(this);
     private final boolean tf32;
     private final CudaGraphs graphs;
+    private final CudaProgress progress;
     private CudaDense dense;
     private int moves;
 
@@ -61,7 +63,8 @@ final class CudaBackend implements Backend {
                     "open a context", () -> JCudaDriver.cuDevicePrimaryCtxRetain(context, device));
         }
         try {
-            enter();
+            CudaErrors.driver(
+                    "make the context current", () -> JCudaDriver.cuCtxSetCurrent(context));
             if (!ownContext) {
                 CudaErrors.driver(
                         "find the context's device", () -> JCudaDriver.cuCtxGetDevice(device));
@@ -83,6 +86,7 @@ final class CudaBackend implements Backend {
             throw e;
         }
         graphs = new CudaGraphs(this);
+        progress = new CudaProgress(graphs, stream);
     }
 
     private String name() {
@@ -95,7 +99,7 @@ final class CudaBackend implements Backend {
 
     /** A device may be handed from thread to thread, and a thread may have several. */
     void enter() {
-        CudaErrors.driver("make the context current", () -> JCudaDriver.cuCtxSetCurrent(context));
+        driver("make the context current", () -> JCudaDriver.cuCtxSetCurrent(context));
     }
 
     CUcontext context() {
@@ -126,7 +130,7 @@ final class CudaBackend implements Backend {
         if (status == CudaErrors.OUT_OF_MEMORY) {
             throw outOfMemory(size);
         }
-        CudaErrors.driver("allocate " + size + " bytes", status);
+        driver("allocate " + size + " bytes", status);
         long address = Address.of(pointer);
         bytesAt.put(address, size);
         held += size;
@@ -182,7 +186,7 @@ final class CudaBackend implements Backend {
     public void zero(long address, long bytes) {
         if (bytes > 0) {
             enter();
-            CudaErrors.driver(
+            driver(
                     "clear memory",
                     () ->
                             JCudaDriver.cuMemsetD8Async(
@@ -229,7 +233,7 @@ final class CudaBackend implements Backend {
     private void copyIn(Pointer source, long address, long bytes) {
         if (bytes > 0) {
             enter();
-            CudaErrors.driver(
+            driver(
                     "copy to the device",
                     () ->
                             JCudaDriver.cuMemcpyHtoDAsync(
@@ -270,7 +274,7 @@ final class CudaBackend implements Backend {
     private void copyOut(long address, Pointer destination, long bytes) {
         if (bytes > 0) {
             enter();
-            CudaErrors.driver(
+            driver(
                     "copy from the device",
                     () ->
                             JCudaDriver.cuMemcpyDtoHAsync(
@@ -280,12 +284,51 @@ final class CudaBackend implements Backend {
 
     private void synchronise(String what) {
         enter();
-        CudaErrors.driver(what, () -> JCudaDriver.cuStreamSynchronize(stream));
+        driver(what, () -> JCudaDriver.cuStreamSynchronize(stream));
+    }
+
+    /** Throws unless a call of the driver succeeds, and says which operation is to blame. */
+    void driver(String what, CudaErrors.Call call) {
+        driver(what, CudaErrors.driverStatus(call));
+    }
+
+    /** The same of a call's status. */
+    void driver(String what, int status) {
+        try {
+            CudaErrors.driver(what, status);
+        } catch (DeviceException e) {
+            throw explain(e);
+        }
+    }
+
+    // A stream of the caller's gets nothing but the work itself.
+    @Override
+    public void queued(String operation) {
+        if (ownStream && !graphs.isRecording()) {
+            progress.queued(operation);
+        }
+    }
+
+    @Override
+    public DeviceException explain(DeviceException failure) {
+        if (graphs.isRecording()) {
+            return failure; // a stream that is recorded can't be asked
+        }
+        int status = CudaErrors.driverStatus(() -> JCudaDriver.cuStreamQuery(stream));
+        if (!CudaErrors.isFault(status)) {
+            return failure;
+        }
+        return new DeviceException(
+                failure.getMessage()
+                        + "; work queued before has failed with "
+                        + CudaErrors.name(status)
+                        + ", and nothing more will run on this device: "
+                        + progress.failed());
     }
 
     @Override
     public Optional<Graphs> graphs() {
-        return Optional.of(graphs);
+        return CudaProgress.isBlocking() ? Optional.empty() : Optional.of(graphs);
     }
 
     /** Scratch memory is about to move. */

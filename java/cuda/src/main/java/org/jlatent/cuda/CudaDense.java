@@ -4,6 +4,8 @@ import static org.jlatent.cuda.CudnnPlan.Pass.BACKWARD_DATA;
 import static org.jlatent.cuda.CudnnPlan.Pass.BACKWARD_WEIGHT;
 import static org.jlatent.cuda.CudnnPlan.Pass.FORWARD;
 
+import org.jlatent.DeviceException;
+import org.jlatent.cuda.CudnnPlan.Pass;
 import org.jlatent.internal.ElementwiseKernels;
 import org.jlatent.internal.PoolKernels;
 import org.jlatent.spi.Dense;
@@ -52,7 +54,7 @@ final class CudaDense implements Dense, AutoCloseable {
         boolean direct = s.outDtype() == F32 || (s.dtype() == BF16 && plain);
         int dtype = direct ? s.outDtype() : F32;
         long product = direct ? out : sums.atLeast(s.m() * s.n() * Float.BYTES);
-        products.run(s, a, b, product, dtype);
+        run("matmul", () -> products.run(s, a, b, product, dtype));
         if (!direct || !plain) {
             ElementwiseKernels.biasActivation(
                     backend, s.activation(), dtype, product, bias, s.outDtype(), out, s.m(), s.n());
@@ -67,7 +69,7 @@ final class CudaDense implements Dense, AutoCloseable {
         }
         ConvGeometry g = ConvGeometry.of(shape);
         long sum = sums(shape, y, ConvGeometry.yElements(shape));
-        convolutions.run(FORWARD, g.cudnn(), tf32, g.pad(backend, x, padded), weight, sum);
+        convolve(FORWARD, g.cudnn(), tf32, g.pad(backend, x, padded), weight, sum);
         long rows = ConvGeometry.yElements(shape) / shape.filters();
         finish(shape, sum, bias, y, rows, shape.filters());
     }
@@ -81,10 +83,10 @@ final class CudaDense implements Dense, AutoCloseable {
         long sum = sums(shape, x, ConvGeometry.xElements(shape));
         if (g.isPadded()) {
             long whole = g.paddedIn(padded);
-            convolutions.run(BACKWARD_DATA, g.cudnn(), tf32, whole, weight, y);
+            convolve(BACKWARD_DATA, g.cudnn(), tf32, whole, weight, y);
             g.crop(backend, whole, sum);
         } else {
-            convolutions.run(BACKWARD_DATA, g.cudnn(), tf32, sum, weight, y);
+            convolve(BACKWARD_DATA, g.cudnn(), tf32, sum, weight, y);
         }
         long rows = ConvGeometry.xElements(shape) / shape.channels();
         finish(shape, sum, bias, x, rows, shape.channels());
@@ -128,12 +130,27 @@ final class CudaDense implements Dense, AutoCloseable {
         ConvGeometry g = ConvGeometry.of(shape);
         long from = g.pad(backend, x, padded);
         if (shape.dtype() == F32) {
-            convolutions.run(BACKWARD_WEIGHT, g.cudnn(), tf32, from, dWeight, dy);
+            convolve(BACKWARD_WEIGHT, g.cudnn(), tf32, from, dWeight, dy);
         } else {
             long wide = widen(from, ConvGeometry.xElements(g.cudnn()), wideX);
             long wideGradient = widen(dy, ConvGeometry.yElements(shape), wideDy);
-            convolutions.run(BACKWARD_WEIGHT, g.inF32(), true, wide, dWeight, wideGradient);
+            convolve(BACKWARD_WEIGHT, g.inF32(), true, wide, dWeight, wideGradient);
         }
+    }
+
+    private void convolve(
+            Pass pass, ConvShape shape, boolean rounded, long x, long weight, long y) {
+        run("convolution, " + pass, () -> convolutions.run(pass, shape, rounded, x, weight, y));
+    }
+
+    /** An operation of NVIDIA's: they call what others queued before their own failure. */
+    private void run(String operation, Runnable work) {
+        try {
+            work.run();
+        } catch (DeviceException e) {
+            throw backend.explain(e);
+        }
+        backend.queued(operation);
     }
 
     private long widen(long bf16, long count, DeviceBuffer to) {

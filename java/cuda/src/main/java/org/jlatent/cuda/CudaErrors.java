@@ -53,16 +53,17 @@ final class CudaErrors {
     /** Throws unless {@code status}, the driver's, is success. */
     static void driver(String what, int status) {
         if (status != 0) {
-            String[] name = {"error " + status};
             String[] text = {"unknown"};
-            succeeds(() -> JCudaDriver.cuGetErrorName(status, name));
             succeeds(() -> JCudaDriver.cuGetErrorString(status, text));
-            String fault =
-                    "; work queued before has failed, and nothing more will run on this device:"
-                            + " CUDA_LAUNCH_BLOCKING=1 in the environment shows which operation it"
-                            + " was";
-            throw failure(what, text[0] + " (" + name[0] + ")" + (isFault(status) ? fault : ""));
+            throw failure(what, text[0] + " (" + name(status) + ")");
         }
+    }
+
+    /** Of an error of the driver's: CUDA_ERROR_ILLEGAL_ADDRESS. */
+    static String name(int status) {
+        String[] name = {"error " + status};
+        succeeds(() -> JCudaDriver.cuGetErrorName(status, name));
+        return name[0];
     }
 
     /** Throws unless a call of cuBLAS succeeds. */
@@ -99,7 +100,7 @@ final class CudaErrors {
     }
 
     /** Errors that a kernel leaves behind, after which a context is of no more use. */
-    private static boolean isFault(int status) {
+    static boolean isFault(int status) {
         return status == 700 || status == 702 || status == 710 || (status >= 714 && status <= 719);
     }
 }

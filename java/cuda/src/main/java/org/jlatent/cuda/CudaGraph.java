@@ -26,31 +26,31 @@ final class CudaGraph implements Graph {
         this.backend = backend;
         this.moves = moves;
         this.release = release;
-        CudaErrors.driver(
-                "make a graph", () -> JCudaDriver.cuGraphInstantiate(executable, graph, 0));
+        backend.driver("make a graph", () -> JCudaDriver.cuGraphInstantiate(executable, graph, 0));
         int status =
                 CudaErrors.driverStatus(
                         () -> JCudaDriver.cuEventCreate(done, CU_EVENT_DISABLE_TIMING));
         if (status != 0) {
             CudaErrors.succeeds(() -> JCudaDriver.cuGraphExecDestroy(executable));
-            CudaErrors.driver("make a graph", status);
+            backend.driver("make a graph", status);
         }
     }
 
     @Override
     public void replay() {
         backend.enter();
-        CudaErrors.driver(
+        backend.driver(
                 "launch a graph",
                 () -> JCudaDriver.cuGraphLaunch(executable, backend.cudaStream()));
-        CudaErrors.driver(
+        backend.driver(
                 "launch a graph", () -> JCudaDriver.cuEventRecord(done, backend.cudaStream()));
+        backend.queued("a recorded step, whose operations CUDA_LAUNCH_BLOCKING=1 takes one by one");
     }
 
     @Override
     public void await() {
         backend.enter();
-        CudaErrors.driver("run a graph", () -> JCudaDriver.cuEventSynchronize(done));
+        backend.driver("run a graph", () -> JCudaDriver.cuEventSynchronize(done));
     }
 
     @Override

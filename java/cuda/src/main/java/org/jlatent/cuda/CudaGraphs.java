@@ -7,6 +7,7 @@ import java.nio.ByteOrder;
 import java.util.IdentityHashMap;
 import java.util.Map;
 import jcuda.Pointer;
+import jcuda.driver.CUdeviceptr;
 import jcuda.driver.CUgraph;
 import jcuda.driver.CUstream;
 import jcuda.driver.JCudaDriver;
@@ -101,7 +102,7 @@ final class CudaGraphs implements Graphs, AutoCloseable {
     }
 
     private CUgraph capture(Runnable work, HostArena arena) {
-        CudaErrors.driver(
+        backend.driver(
                 "record a graph",
                 () ->
                         JCudaDriver.cuStreamBeginCapture(
@@ -114,7 +115,7 @@ final class CudaGraphs implements Graphs, AutoCloseable {
             throw e;
         }
         CUgraph graph = new CUgraph();
-        CudaErrors.driver("record a graph", endCapture(graph));
+        backend.driver("record a graph", endCapture(graph));
         return graph;
     }
 
@@ -135,7 +136,7 @@ final class CudaGraphs implements Graphs, AutoCloseable {
         requireNotRecording("ask for memory");
         backend.enter();
         Pointer pointer = new Pointer();
-        CudaErrors.driver(
+        backend.driver(
                 "allocate page-locked memory",
                 () -> JCudaDriver.cuMemHostAlloc(pointer, Math.max(1, bytes), 0));
         ByteBuffer buffer = pointer.getByteBuffer(0, bytes).order(ByteOrder.nativeOrder());
@@ -146,6 +147,11 @@ final class CudaGraphs implements Graphs, AutoCloseable {
     @Override
     public void free(ByteBuffer memory) {
         release(hostMemory.remove(memory));
+    }
+
+    /** The device's address of such memory. */
+    CUdeviceptr onDevice(ByteBuffer memory) {
+        return Address.device(Address.of(hostMemory.get(memory)));
     }
 
     private static void release(Pointer pointer) {
