@@ -32,7 +32,7 @@ export LD_LIBRARY_PATH=$wheels${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 rm -rf natives
 for jar in jars/jlatent-*-linux-x86_64.jar; do python3 -m zipfile -e "$jar" natives; done
 libraries=$here/natives/org/jlatent/native/linux-x86_64
-JLATENT_KERNELS=$(echo "$libraries"/libjlatent_cuda*.so)
+JLATENT_KERNELS=$(printf '%s\n' "$libraries"/libjlatent_cuda*.so | sort -V | tail -n 1) 
 export JLATENT_KERNELS PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 
 ended() { # ended NAME HOW: a number, or why it was not run

@@ -39,22 +39,30 @@ final class CudaLibraries {
     private final Function<String, String> probe;
     private final Function<String, String> locate;
     private final BiConsumer<String, String> loadJCuda;
-    private final Supplier<Long> openKernels;
+    private final Supplier<Kernels> openKernels;
     private boolean tried;
     private String error; // why what is ours or JCuda's does not open; null: it does
-    private long kernels;
+    private Kernels kernels;
+
+    /**
+     * A kernel library that has been opened.
+     *
+     * @param library its file's name
+     * @param table address of the table of launchers
+     */
+    record Kernels(String library, long table) {}
 
     /**
      * @param probe answers null when a library opens, else the linker's words
      * @param locate answers where an opened library lies
      * @param loadJCuda as {@link JCudaNatives#load}
-     * @param openKernels gives the address of the table of launchers
+     * @param openKernels opens the kernel library that fits
      */
     CudaLibraries(
             Function<String, String> probe,
             Function<String, String> locate,
             BiConsumer<String, String> loadJCuda,
-            Supplier<Long> openKernels) {
+            Supplier<Kernels> openKernels) {
         this.probe = probe;
         this.locate = locate;
         this.loadJCuda = loadJCuda;
@@ -66,7 +74,7 @@ final class CudaLibraries {
                 Native::probe,
                 CudaLibraries::locate,
                 JCudaNatives::load,
-                CudaLibraries::openKernels);
+                () -> openKernels(CudaNatives.kernels()));
     }
 
     /** The file itself: links have shorter names, without the version. */
@@ -83,11 +91,11 @@ final class CudaLibraries {
     }
 
     /** The first library that the driver takes. */
-    private static long openKernels() {
+    static Kernels openKernels(List<Path> libraries) {
         List<String> refusals = new ArrayList<>();
-        for (Path library : CudaNatives.kernels()) {
+        for (Path library : libraries) {
             try {
-                return Native.openKernels(library);
+                return new Kernels(library.getFileName().toString(), Native.openKernels(library));
             } catch (JlatentException e) {
                 refusals.add(e.getMessage());
             }
@@ -133,7 +141,7 @@ final class CudaLibraries {
 
     /** Address of the table of launchers; {@link #unavailabilityCause} was empty. */
     long kernels() {
-        return kernels;
+        return kernels.table;
     }
 
     List<String> report() {
@@ -150,7 +158,9 @@ final class CudaLibraries {
                                     .orElse("not found: " + library.remedy)));
         }
         String verdict =
-                !all ? "not tried without the libraries above" : unavailabilityCause().orElse("ok");
+                !all
+                        ? "not tried without the libraries above"
+                        : unavailabilityCause().orElseGet(() -> "ok, " + kernels.library);
         lines.add(line("libjlatent_cuda, JCuda", "kernels", verdict));
         return lines;
     }

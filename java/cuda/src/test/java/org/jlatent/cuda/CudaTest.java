@@ -35,7 +35,7 @@ final class CudaTest {
                 name -> present.contains(name) ? null : name + ": cannot open shared object file",
                 name -> "/lib/" + name,
                 (cublas, cudnn) -> loaded.add(cublas + " " + cudnn),
-                () -> 7L);
+                () -> new CudaLibraries.Kernels("libjlatent_cuda12.so", 7));
     }
 
     @Test
@@ -71,7 +71,9 @@ final class CudaTest {
         assertEquals(Optional.empty(), all.unavailabilityCause());
         assertEquals(List.of("libcublas.so.12 libcudnn.so.9"), loaded);
         assertEquals(7, all.kernels());
-        assertTrue(String.join("\n", all.report()).endsWith(" ok"), () -> "" + all.report());
+        assertTrue(
+                String.join("\n", all.report()).endsWith(" ok, libjlatent_cuda12.so"),
+                () -> "" + all.report());
     }
 
     @Test

@@ -7,6 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import jcuda.Pointer;
 import jcuda.driver.CUcontext;
@@ -22,6 +25,7 @@ import org.jlatent.DType;
 import org.jlatent.Device;
 import org.jlatent.DeviceException;
 import org.jlatent.DeviceOutOfMemoryException;
+import org.jlatent.JlatentException;
 import org.jlatent.Ops;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
@@ -35,6 +39,7 @@ import org.jlatent.train.Trainer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -371,6 +376,21 @@ final class StubbedCudaTest {
             assertThrows(IllegalArgumentException.class, () -> Cuda.stream(cpu));
         }
         assertThrows(IllegalArgumentException.class, () -> new CudaOptions(false, null, stream));
+    }
+
+    /** As where the driver is too old for the newest CUDA. */
+    @Test
+    void theNextKernelLibraryServesWhereTheNewestDoesNotOpen(@TempDir Path folder)
+            throws IOException {
+        Path refused = Files.writeString(folder.resolve("libjlatent_cuda13.so"), "not a library");
+        Path emulated = CudaNatives.kernels().get(0);
+        CudaLibraries.Kernels opened = CudaLibraries.openKernels(List.of(refused, emulated));
+        assertEquals("libjlatent_emulated.so", opened.library());
+        JlatentException e =
+                assertThrows(
+                        JlatentException.class,
+                        () -> CudaLibraries.openKernels(List.of(refused, refused)));
+        assertTrue(e.getMessage().contains("libjlatent_cuda13.so"), e.getMessage());
     }
 
     /** A device goes from thread to thread: the context is made current wherever it is used. */
