@@ -205,6 +205,12 @@ final class FuzzedImageCalls {
         Shape weight = maskedWeight(f, second, program.channels(node));
         node = fuzzedConv(f, program, node, second, weight);
         node = program.activation(node, f.one(Activation.values()));
+        if (f.chance(0.2)) {
+            node = program.upsample(program.subsample(node));
+        }
+        if (f.chance(0.1)) {
+            node = program.concatElu(node);
+        }
         MaskedConvOps.Options linear =
                 MaskedConvOps.Options.of(MaskedConvOps.Taps.RASTER_B, 1).withGroups(groups);
         Shape last = linear.weightShape(program.channels(node), levels * channels);

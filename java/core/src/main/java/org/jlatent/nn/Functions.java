@@ -150,10 +150,7 @@ public final class Functions {
     public static Tensor concatElu(Tape tape, Tensor x) {
         Scope scope = tape.scope();
         return tape.record(
-                "concat elu",
-                x,
-                Ops.concatElu(scope, x),
-                d -> Ops.concatEluBackward(scope, x, d));
+                "concat elu", x, Ops.concatElu(scope, x), d -> Ops.concatEluBackward(scope, x, d));
     }
 
     /**

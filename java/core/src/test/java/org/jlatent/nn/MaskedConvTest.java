@@ -213,8 +213,7 @@ final class MaskedConvTest {
             Tensor dy = Ops.randomNormal(scope, Shape.of(5, 17, 19, 45), random, 3);
             MaskedConvOps.Result r =
                     MaskedConvOps.forward(scope, x, weight, null, null, null, options, true);
-            Tensor dSums =
-                    MaskedConvOps.backwardGate(scope, options.epilogue(), r.gates(), dy);
+            Tensor dSums = MaskedConvOps.backwardGate(scope, options.epilogue(), r.gates(), dy);
             MaskedConvOps.Gradients d = MaskedConvOps.backwardWeight(scope, x, dSums, options);
             List<float[]> all = new ArrayList<>();
             for (Tensor t :
