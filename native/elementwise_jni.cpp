@@ -44,3 +44,15 @@ JL_JNI(jint, ElementwiseKernels, biasActivation0)
                                            pointer<const float>(bias), y_dtype, pointer<void>(y), rows,
                                            columns, stream_of(stream));
 }
+
+JL_JNI(jint, ElementwiseKernels, concatEluForward0)
+(JNIEnv*, jclass, jlong table, jlong x, jlong y, jlong rows, jlong channels, jlong stream) {
+    return kernels(table)->concat_elu_forward(pointer<const float>(x), pointer<float>(y), rows, channels,
+                                              stream_of(stream));
+}
+
+JL_JNI(jint, ElementwiseKernels, concatEluBackward0)
+(JNIEnv*, jclass, jlong table, jlong x, jlong dy, jlong dx, jlong rows, jlong channels, jlong stream) {
+    return kernels(table)->concat_elu_backward(pointer<const float>(x), pointer<const float>(dy),
+                                               pointer<float>(dx), rows, channels, stream_of(stream));
+}

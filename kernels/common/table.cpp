@@ -3,6 +3,7 @@
 
 #include "adam/adam.h"
 #include "dropout/dropout.h"
+#include "elementwise/concat_elu.h"
 #include "elementwise/elementwise.h"
 #include "embedding/embedding.h"
 #include "finite_scalar_quantize/finite_scalar_quantize.h"
@@ -95,6 +96,8 @@ const jl_kernels* table() {
         JL_ENTRY(levels_of_values),
         &pixel_sampler_workspace,
         JL_ENTRY(pixel_sampler),
+        JL_ENTRY(concat_elu_forward),
+        JL_ENTRY(concat_elu_backward),
     };
     return &kernels;
 }

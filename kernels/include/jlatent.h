@@ -196,8 +196,8 @@ typedef enum {
     JL_HORIZONTAL_B = 5
 } jl_taps;
 
-/* a, max(a, 0), or tanh of one half times sigmoid of the other. */
-typedef enum { JL_PLAIN = 0, JL_RECTIFIED = 1, JL_GATE = 2 } jl_epilogue;
+/* a, max(a, 0), or one half's tanh (a gate), or that half itself (a gated linear unit), times sigmoid of the other. */
+typedef enum { JL_PLAIN = 0, JL_RECTIFIED = 1, JL_GATE = 2, JL_GLU = 3 } jl_epilogue;
 
 typedef struct {
     int64_t batch, height, width, channels;
@@ -236,7 +236,10 @@ typedef enum {
     JL_NODE_GIVEN = 2,       /* `data` [batch, height, width, channels] */
     JL_NODE_MASKED_CONV = 3, /* of `input`, with the map `other` added to the sums */
     JL_NODE_ADD = 4,         /* input + other */
-    JL_NODE_ACTIVATION = 5   /* function(input) */
+    JL_NODE_ACTIVATION = 5,  /* function(input) */
+    JL_NODE_SUBSAMPLE = 6,   /* every second pixel of both sides of input: half the height and width */
+    JL_NODE_UPSAMPLE = 7,    /* every pixel of input four times: twice the height and width */
+    JL_NODE_CONCAT_ELU = 8   /* elu(input), elu(-input): twice the channels */
 } jl_node_kind;
 
 typedef struct {
@@ -448,6 +451,12 @@ typedef struct {
                                int32_t node_count, const int32_t* given, const jl_random* random,
                                int32_t* image, float* parameters, float* margins, jl_workspace workspace,
                                jl_stream stream);
+
+    /* concat_elu.h */
+    jl_status (*concat_elu_forward)(const float* x, float* y, int64_t rows, int64_t channels,
+                                    jl_stream stream);
+    jl_status (*concat_elu_backward)(const float* x, const float* dy, float* dx, int64_t rows,
+                                     int64_t channels, jl_stream stream);
 } jl_kernels;
 
 /* The table, or null when this machine can't run it (why: jl_open_error()). Never unloads, never fails twice

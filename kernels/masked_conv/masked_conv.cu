@@ -61,16 +61,17 @@ __global__ void forward_kernel(jl_masked_conv s, Taps taps, Columns columns, int
         for (int j = 0; j < kEach; ++j) {
             const int64_t f = columns.of(tile, tile_slot() + j * kSlots);
             if (f >= 0) sum[i][j] = epilogue.sum(s, pixel, f, sum[i][j]);
-            if (f >= 0 && s.epilogue != JL_GATE)
+            if (f >= 0 && !is_gated(s.epilogue))
                 epilogue.out[pixel * s.filters + f] =
                     s.epilogue == JL_RECTIFIED && sum[i][j] < 0.0f ? 0.0f : sum[i][j];
         }
-        if (s.epilogue != JL_GATE) continue;
+        if (!is_gated(s.epilogue)) continue;
         JL_UNROLL
         for (int j = 0; j < kEach / 2; ++j) {
             const int64_t c = columns.of(tile, tile_slot() + j * kSlots), outputs = s.filters / 2;
             if (c < 0) continue;
-            const float t = fast_tanh(sum[i][j]), g = sigmoid(sum[i][j + kEach / 2]);
+            const float t = s.epilogue == JL_GLU ? sum[i][j] : fast_tanh(sum[i][j]),
+                        g = sigmoid(sum[i][j + kEach / 2]);
             epilogue.out[pixel * outputs + c] = t * g;
             if (epilogue.gates == nullptr) continue;
             epilogue.gates[pixel * s.filters + c] = t;
@@ -98,12 +99,12 @@ __global__ void data_kernel(jl_masked_conv s, Taps taps, Columns columns, int64_
     }
 }
 
-__global__ void gate_kernel(int64_t outputs, int64_t count, const float* __restrict__ gates,
+__global__ void gate_kernel(bool linear, int64_t outputs, int64_t count, const float* __restrict__ gates,
                             const float* __restrict__ d_out, float* __restrict__ d_a) {
     const int64_t i = blockIdx.x * static_cast<int64_t>(kBlock) + threadIdx.x;
     if (i >= count) return;
     const int64_t at = i / outputs * 2 * outputs + i % outputs;
-    gate_gradient(gates[at], gates[at + outputs], d_out[i], d_a + at, d_a + at + outputs);
+    gate_gradient(linear, gates[at], gates[at + outputs], d_out[i], d_a + at, d_a + at + outputs);
 }
 
 // The pixels are cut into so many sums of the weight's gradient, which are added in the end.
@@ -207,7 +208,7 @@ jl_status masked_conv_forward(const jl_masked_conv* shape, const float* x, const
     if (const jl_status status = check_masked_conv_forward(shape, x, weight, out, gates, workspace))
         return status;
     const jl_masked_conv s = *shape;
-    const bool gate = s.epilogue == JL_GATE;
+    const bool gate = is_gated(s.epilogue);
     const int64_t tiles = tiles_of(outputs_of(s), gate ? kTileSide / 2 : kTileSide);
     return launch_blocks("masked_conv_forward", tiles_of(pixels_of(s)) * tiles, stream, forward_kernel, s,
                          taps_of(s), Columns{s.filters, gate}, tiles, x, weight,
@@ -219,7 +220,7 @@ jl_status masked_conv_backward_gate(const jl_masked_conv* shape, const float* ga
     if (const jl_status status = check_masked_conv_backward_gate(shape, gates, d_out, d_a)) return status;
     const int64_t outputs = outputs_of(*shape), count = pixels_of(*shape) * outputs;
     return launch_blocks("masked_conv_backward_gate", (count + kBlock - 1) / kBlock, stream, gate_kernel,
-                         outputs, count, gates, d_out, d_a);
+                         shape->epilogue == JL_GLU, outputs, count, gates, d_out, d_a);
 }
 
 jl_status masked_conv_backward_data(const jl_masked_conv* shape, const float* d_a, const float* weight,

@@ -4,7 +4,9 @@
 //
 // With taps t at (dy, dx) from the pixel, and pixels outside the image 0:
 //   a[n, i, j, f] = bias[f] + vector[n, f] + map[n, i, j, f] + sum over t, c of weight[f, t, c] x[n, i + dy, j + dx, c]
-//   out = a,  max(a, 0),  or  tanh(a[.., :p]) sigmoid(a[.., p:]) with p = filters / 2
+//   out = a,  max(a, 0),  or with p = filters / 2
+//         tanh(a[.., :p]) sigmoid(a[.., p:])   JL_GATE
+//         a[.., :p] sigmoid(a[.., p:])         JL_GLU, the gated linear unit [Dauphin et al. 2017; PixelCNN++, sec. 2.5]
 //
 // Which taps there are, with r = k / 2 rounded down:
 //   JL_RASTER_A      r rows above, k wide, and r pixels to the left                weight [filters, k, k, channels]
@@ -20,10 +22,10 @@
 // the right, its blind spot.
 //
 // Groups g order channels and outputs, red before green before blue: in the pixel itself an output of group i sees
-// channels of groups below i (A) or up to i (B). Both halves of a gate are so grouped. Vertical kernels have one group.
+// channels of groups below i (A) or up to i (B). Both halves of a gate, or unit, are so grouped. Vertical kernels have one group.
 //
 // forward            out [batch, height, width, filters, or filters / 2 where gated]. gates, which backward_gate wants, are
-//                    tanh(..) and sigmoid(..), [batch, height, width, filters]; null where no gradient follows. bias
+//                    both factors of out, [batch, height, width, filters]; null where no gradient follows. bias
 //                    [filters], vector [batch, filters] and map [batch, height, width, filters] may be null
 // backward_gate      d_a from d_out and gates. (d_a of max(a, 0) is activation_backward's, d_a of a is d_out; d_map is d_a,
 //                    d_vector its sum over pixels.)
@@ -96,9 +98,11 @@ inline Taps taps_of(const jl_masked_conv& s) {
 }
 
 inline int64_t pixels_of(const jl_masked_conv& s) { return s.batch * s.height * s.width; }
+// Whether out is a product of two halves.
+JL_HOST_DEVICE bool is_gated(int32_t epilogue) { return epilogue == JL_GATE || epilogue == JL_GLU; }
 // Channels of the output: a gate's two halves make one.
 JL_HOST_DEVICE int64_t outputs_of(const jl_masked_conv& s) {
-    return s.epilogue == JL_GATE ? s.filters / 2 : s.filters;
+    return is_gated(s.epilogue) ? s.filters / 2 : s.filters;
 }
 // How many channels of the pixel itself filter f sees: the first so many.
 JL_HOST_DEVICE int64_t centre_channels(const jl_masked_conv& s, int64_t f) {
@@ -111,9 +115,9 @@ JL_HOST_DEVICE int64_t seen_channels(const jl_masked_conv& s, const Taps& taps, 
     return centre ? centre_channels(s, f) : s.channels;
 }
 
-// Through tanh(a) sigmoid(b), from both factors.
-JL_HOST_DEVICE void gate_gradient(float t, float g, float d, float* d_a, float* d_b) {
-    *d_a = d * g * (1.0f - t * t);
+// Through t g, from both factors: t = tanh(a), of a linear unit a; g = sigmoid(b).
+JL_HOST_DEVICE void gate_gradient(bool linear, float t, float g, float d, float* d_a, float* d_b) {
+    *d_a = linear ? d * g : d * g * (1.0f - t * t);
     *d_b = d * t * g * (1.0f - g);
 }
 
@@ -129,11 +133,11 @@ inline jl_status check_masked_conv(const char* operation, const jl_masked_conv* 
         operation, number(s.batch), number(s.height), number(s.width), number(s.channels), number(s.filters));
     JL_REQUIRE(s.taps >= JL_RASTER_A && s.taps <= JL_HORIZONTAL_B, "%s: taps must be from 0 to 5, got %d",
                operation, s.taps);
-    JL_REQUIRE(s.epilogue >= JL_PLAIN && s.epilogue <= JL_GATE, "%s: epilogue must be from 0 to 2, got %d",
+    JL_REQUIRE(s.epilogue >= JL_PLAIN && s.epilogue <= JL_GLU, "%s: epilogue must be from 0 to 3, got %d",
                operation, s.epilogue);
     JL_REQUIRE(s.kernel >= 1 && s.kernel <= 32767 && s.kernel % 2 == 1,
                "%s: kernel must be odd and from 1 to 32767, got %lld", operation, number(s.kernel));
-    JL_REQUIRE(s.epilogue != JL_GATE || s.filters % 2 == 0,
+    JL_REQUIRE(!is_gated(s.epilogue) || s.filters % 2 == 0,
                "%s: a gate needs an even number of filters, got %lld", operation, number(s.filters));
     JL_REQUIRE(s.groups >= 1 && s.channels % s.groups == 0 && outputs_of(s) % s.groups == 0,
                "%s: groups must divide channels and outputs, got %lld groups, %lld channels and %lld outputs",
@@ -167,7 +171,7 @@ inline jl_status check_masked_conv_forward(const jl_masked_conv* shape, const fl
     if (const jl_status status = check_masked_conv("masked_conv_forward", shape)) return status;
     JL_REQUIRE(weight != nullptr && (shape->batch == 0 || (x != nullptr && out != nullptr)),
                "masked_conv_forward: x, weight and out must not be null");
-    JL_REQUIRE(gates == nullptr || shape->epilogue == JL_GATE,
+    JL_REQUIRE(gates == nullptr || is_gated(shape->epilogue),
                "masked_conv_forward: only a gate has gates, the epilogue is %d", shape->epilogue);
     return check_masked_conv_workspace("masked_conv_forward", shape, workspace);
 }
@@ -175,7 +179,7 @@ inline jl_status check_masked_conv_forward(const jl_masked_conv* shape, const fl
 inline jl_status check_masked_conv_backward_gate(const jl_masked_conv* shape, const float* gates,
                                                  const float* d_out, const float* d_a) {
     if (const jl_status status = check_masked_conv("masked_conv_backward_gate", shape)) return status;
-    JL_REQUIRE(shape->epilogue == JL_GATE, "masked_conv_backward_gate: the epilogue is %d, not a gate",
+    JL_REQUIRE(is_gated(shape->epilogue), "masked_conv_backward_gate: the epilogue is %d, not a gate",
                shape->epilogue);
     JL_REQUIRE(shape->batch == 0 || (gates != nullptr && d_out != nullptr && d_a != nullptr),
                "masked_conv_backward_gate: an array is null");

@@ -63,7 +63,7 @@ struct Convolution {
     bool gate;
 
     static Convolution forward(const jl_masked_conv& s) {
-        return {s, s.channels, s.filters, s.epilogue == JL_GATE, false};
+        return {s, s.channels, s.filters, is_gated(s.epilogue), false};
     }
     static Convolution gradient(const jl_masked_conv& s) { return {s, s.filters, s.channels, false, true}; }
 
@@ -123,7 +123,7 @@ struct Epilogue {
         if (map != nullptr)
             p.for_columns([&](int64_t f, int64_t lane) { a[lane] += map[pixel * s.filters + f]; });
         float* to = out + pixel * outputs_of(s) + p.first[0];
-        if (s.epilogue != JL_GATE) {
+        if (!is_gated(s.epilogue)) {
             const bool rectified = s.epilogue == JL_RECTIFIED;
             const int64_t count = p.count[0] + p.count[1];
 #pragma omp simd
@@ -131,8 +131,9 @@ struct Epilogue {
             return;
         }
         float *t = a, *g = a + kLanes;
+        const bool linear = s.epilogue == JL_GLU;
 #pragma omp simd
-        for (int64_t l = 0; l < kLanes; ++l) t[l] = fast_tanh(t[l]), g[l] = sigmoid(g[l]);
+        for (int64_t l = 0; l < kLanes; ++l) t[l] = linear ? t[l] : fast_tanh(t[l]), g[l] = sigmoid(g[l]);
         const int64_t count = p.count[0];
 #pragma omp simd
         for (int64_t l = 0; l < count; ++l) to[l] = t[l] * g[l];
@@ -174,11 +175,12 @@ jl_status masked_conv_backward_gate(const jl_masked_conv* shape, const float* ga
                                     float* d_a, jl_stream) {
     if (const jl_status status = check_masked_conv_backward_gate(shape, gates, d_out, d_a)) return status;
     const int64_t outputs = outputs_of(*shape), pixels = pixels_of(*shape);
+    const bool linear = shape->epilogue == JL_GLU;
     parallel_for(pixels, pixels * outputs, [=](int64_t i) {
         const float *d = d_out + i * outputs, *t = gates + i * 2 * outputs, *g = t + outputs;
         float *to_t = d_a + i * 2 * outputs, *to_g = to_t + outputs;
 #pragma omp simd
-        for (int64_t c = 0; c < outputs; ++c) gate_gradient(t[c], g[c], d[c], to_t + c, to_g + c);
+        for (int64_t c = 0; c < outputs; ++c) gate_gradient(linear, t[c], g[c], d[c], to_t + c, to_g + c);
     });
     return JL_OK;
 }

@@ -15,7 +15,7 @@ struct Case {
     jl_masked_conv shape() const {
         return {batch, height, width, channels, filters, kernel, groups, taps, epilogue};
     }
-    bool gated() const { return epilogue == JL_GATE; }
+    bool gated() const { return epilogue == JL_GATE || epilogue == JL_GLU; }
     bool is_a() const { return taps == JL_RASTER_A || taps == JL_VERTICAL_A || taps == JL_HORIZONTAL_A; }
     bool is_raster() const { return taps == JL_RASTER_A || taps == JL_RASTER_B; }
     bool is_vertical() const { return taps == JL_VERTICAL_A || taps == JL_VERTICAL_B; }
@@ -111,7 +111,7 @@ Outputs forward(const Case& c, const Inputs& in) {
             double& out = r.out[p * outputs + k];
             out = c.epilogue == JL_RECTIFIED ? std::max(a, 0.0) : a;
             if (!c.gated()) continue;
-            const double t = r.gates[p * filters + k] = std::tanh(a);
+            const double t = r.gates[p * filters + k] = c.epilogue == JL_GLU ? a : std::tanh(a);
             double& g = r.gates[p * filters + outputs + k];
             g = 1.0 / (1.0 + std::exp(-g));
             out = t * g;
@@ -174,7 +174,7 @@ struct Arrays {
                                                               bool gates = true) {
         Floats in(x_, shift), w(weight_, shift), b(bias), v(vector, shift), m(map, shift);
         auto out = Floats::output(d_out.size(), shift),
-             kept = Floats::output(gates && shape.epilogue == JL_GATE ? d_a.size() : 0);
+             kept = Floats::output(gates && shape.epilogue >= JL_GATE ? d_a.size() : 0);
         const auto optional = [](Floats& array) { return array.size() == 0 ? nullptr : array.data(); };
         EXPECT_EQ(
             kernels().masked_conv_forward(&shape, in.data(), w.data(), optional(b), optional(v), optional(m),

@@ -35,18 +35,21 @@ TEST_P(MaskedConvTest, BackwardEqualsTheReference) {
     EXPECT_EQ(a.backward_weight(a.x, false).first, d_weight) << "without a bias, in a used workspace";
 }
 
-TEST_P(MaskedConvTest, GateGradientEqualsTheReference) {
+TEST_P(MaskedConvTest, GateGradientsAreCentralDifferences) {
     const Case c = GetParam();
     if (!c.gated()) return;
     Arrays a(c);
     const Outputs r = forward(c, a.doubled());
+    const auto out = [&](const Doubles& sums) {
+        return (c.epilogue == JL_GLU ? sums[0] : std::tanh(sums[0])) / (1.0 + std::exp(-sums[1]));
+    };
     Doubles expected(r.a.size());
     const size_t outputs = static_cast<size_t>(c.outputs());
     for (size_t i = 0; i < a.d_out.size(); ++i) {
         const size_t at = i / outputs * 2 * outputs + i % outputs;
-        const double t = r.gates[at], g = r.gates[at + outputs];
-        expected[at] = a.d_out[i] * g * (1.0 - t * t);
-        expected[at + outputs] = a.d_out[i] * t * g * (1.0 - g);
+        const Doubles slope = numeric_gradient(out, {r.a[at], r.a[at + outputs]});
+        expected[at] = a.d_out[i] * slope[0];
+        expected[at + outputs] = a.d_out[i] * slope[1];
     }
     Floats gates(std::vector<float>(r.gates.begin(), r.gates.end()), a.shift), d_out(a.d_out, a.shift);
     auto d_a = Floats::output(a.d_a.size(), a.shift);
@@ -165,6 +168,9 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"a5", 1, 7, 9, 1, 33, 5, 1, JL_RASTER_A, JL_PLAIN, false, false, false},
         Case{"b5_gate", 3, 5, 6, 5, 38, 5, 1, JL_RASTER_B, JL_GATE, true, true, true},
         Case{"a7", 1, 11, 12, 3, 32, 7, 1, JL_RASTER_A, JL_GATE, true, false, false},
+        Case{"b3_unit", 2, 5, 7, 6, 42, 3, 1, JL_RASTER_B, JL_GLU, true, true, true},
+        Case{"b5_unit_groups", 1, 3, 5, 6, 12, 5, 3, JL_RASTER_B, JL_GLU, true, false, false},
+        Case{"vertical_b3_unit", 1, 4, 4, 2, 4, 3, 1, JL_VERTICAL_B, JL_GLU, true, false, true},
         Case{"a7_groups", 1, 9, 8, 3, 12, 7, 3, JL_RASTER_A, JL_PLAIN, true, false, false},
         Case{"b7_small", 2, 2, 3, 4, 5, 7, 1, JL_RASTER_B, JL_PLAIN, true, false, false},
         Case{"long", 1, 37, 40, 6, 20, 3, 1, JL_RASTER_B, JL_PLAIN, true, false, false},
@@ -233,7 +239,9 @@ TEST(MaskedConv, BadArgumentsAreNamed) {
     s = good, s.taps = 6;
     EXPECT_BAD_ARGUMENT(forward(s), "from 0 to 5, got 6");
     s = good, s.epilogue = -1;
-    EXPECT_BAD_ARGUMENT(forward(s), "from 0 to 2, got -1");
+    EXPECT_BAD_ARGUMENT(forward(s), "from 0 to 3, got -1");
+    s = good, s.epilogue = 4;
+    EXPECT_BAD_ARGUMENT(forward(s), "from 0 to 3, got 4");
     s = good, s.height = s.width = int64_t{1} << 31;
     EXPECT_BAD_ARGUMENT(forward(s), "2^38");
     s = good, s.kernel = 32767, s.channels = int64_t{3} << 10;

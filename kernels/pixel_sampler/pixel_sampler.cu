@@ -12,6 +12,7 @@
 // neither the batch nor the team.
 #include "pixel_sampler.h"
 
+#include "elementwise/concat_elu.h"
 #include "launch.h"
 #include "likelihood/draw_cuda.h"
 #include "program.h"
@@ -27,12 +28,12 @@ constexpr unsigned kMostBlocks = 8;        // of a team
 
 // Columns of a tile: of a gate 16 for tanh, then 16 for sigmoid of the same outputs.
 JL_HOST_DEVICE int64_t tiles_of(const jl_masked_conv& s) {
-    const int64_t a_tile = s.epilogue == JL_GATE ? kColumns / 2 : kColumns;
+    const int64_t a_tile = is_gated(s.epilogue) ? kColumns / 2 : kColumns;
     return (outputs_of(s) / s.groups + a_tile - 1) / a_tile;
 }
 // Which filter of group g it is; -1: none.
 __device__ inline int64_t filter_of(const jl_masked_conv& s, int64_t g, int64_t tile, int lane) {
-    const bool gate = s.epilogue == JL_GATE;
+    const bool gate = is_gated(s.epilogue);
     const int64_t outputs = outputs_of(s), a_group = outputs / s.groups,
                   o = gate ? tile * (kColumns / 2) + lane % (kColumns / 2) : tile * kColumns + lane;
     if (o >= a_group) return -1;
@@ -83,12 +84,17 @@ struct TileShared {
     float sums[kWarps][kPixels][kColumns];
 };
 
-// Pixels that are computed together: (y, x) of all the team's images, or row y of them.
+// Pixels of a map that are computed together: (y, x) of all the team's images, or row y of them.
 struct Pixels {
-    int64_t first, count, y, x, width;  // first image; width: 1, or the row's
+    int64_t first, count, y, x, width;  // first image; all; width: 1, or the row's
 
     __device__ int64_t image(int64_t i) const { return first + i / width; }
     __device__ int64_t column(int64_t i) const { return x + i % width; }
+    // Those of a map whose sides are halved so often.
+    __device__ Pixels halved(int32_t halvings) const {
+        const int64_t across = width > 1 ? width >> halvings : 1;
+        return {first, count / width * across, y >> halvings, x >> halvings, across};
+    }
 };
 
 struct Team {
@@ -172,15 +178,28 @@ struct Team {
             if (node.other >= 0) v += __ldcg(at(a.steps[node.other], n, pixels.y, x) + f);
         }
         float* to = at(step, n, pixels.y, x);
-        if (node.function == JL_GATE) {
+        if (is_gated(node.function)) {
             const float open = __shfl_down_sync(0xffffffffu, v, kColumns / 2);
-            if (f >= 0 && lane < kColumns / 2) to[f] = fast_tanh(v) * sigmoid(open);
+            if (f >= 0 && lane < kColumns / 2)
+                to[f] = (node.function == JL_GLU ? v : fast_tanh(v)) * sigmoid(open);
         } else if (f >= 0) {
             to[f] = node.function == JL_RECTIFIED && v < 0.0f ? 0.0f : v;
         }
     }
 
-    // Channel c at one pixel, of all but masked_conv.
+    // Channel c of a map of another size.
+    __device__ float resized(const Step& step, int64_t n, int64_t y, int64_t x, int64_t c) const {
+        const bool up = step.node.kind == JL_NODE_UPSAMPLE;
+        return __ldcg(at(a.steps[step.node.input], n, up ? y / 2 : 2 * y, up ? x / 2 : 2 * x) + c);
+    }
+    // Both signs of channel c % (channels / 2), of which c has one.
+    __device__ float concat_elu(const Step& step, int64_t n, int64_t y, int64_t x, int64_t c) const {
+        const int64_t half = step.node.channels / 2;
+        const float* from = at(a.steps[step.node.input], n, y, x);
+        return Elu::value(c < half ? __ldcg(from + c) : -__ldcg(from + c - half));
+    }
+
+    // Channel c at one pixel of the map, of all but masked_conv.
     __device__ float value(const Step& step, int64_t n, int64_t y, int64_t x, int64_t c) const {
         const jl_sampler_node& node = step.node;
         const int64_t dims = node.channels / a.s.channels;
@@ -193,6 +212,11 @@ struct Team {
             case JL_NODE_ADD:
                 return __ldcg(at(a.steps[node.input], n, y, x) + c) +
                        __ldcg(at(a.steps[node.other], n, y, x) + c);
+            case JL_NODE_SUBSAMPLE:
+            case JL_NODE_UPSAMPLE:
+                return resized(step, n, y, x, c);
+            case JL_NODE_CONCAT_ELU:
+                return concat_elu(step, n, y, x, c);
             default:
                 return activated(node.function, __ldcg(at(a.steps[node.input], n, y, x) + c));
         }
@@ -214,18 +238,19 @@ struct Team {
             }
     }
 
-    // All nodes of one time, in order; between them waits who reads what was not yet waited for.
-    __device__ void sweep(When when, int64_t g, const Pixels& pixels) {
+    // All nodes of one time that have the image's pixels, in order; between them waits who reads what was not yet waited for.
+    __device__ void sweep(When when, int64_t g, const Pixels& image) {
         bool any = false;
         int32_t waited = 0;  // nodes before this one
         for (int32_t i = 0; i < a.step_count; ++i) {
             const Step& step = a.steps[i];
-            if (step.when != when) continue;
+            if (step.when != when || !step.is_at(image.y, image.x)) continue;
             if (step.waits_for >= waited) {
                 wait();
                 waited = i;
             }
             any = true;
+            const Pixels pixels = image.halved(step.halvings);
             if (when >= kGroup)
                 run(step, g, pixels);
             else

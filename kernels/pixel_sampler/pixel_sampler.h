@@ -13,10 +13,16 @@
 //                 added to the sums, as the vertical stack's to the horizontal one's, or what a residual block passes by
 //   add           input + other
 //   activation    function(input)
+//   concat_elu    elu(input), elu(-input): twice its channels, of one group
+//   subsample     every second pixel of both sides of input, (2 i, 2 j), which must be even: half its height and width
+//   upsample      every pixel of input four times: twice its height and width
+// Maps that meet in a node are of one size, the last one is of the image's.
 //
 // When a node is computed follows from what it sees (program.h): a vertical stack a row at a time, as soon as the row above is
 // drawn; horizontal and raster kernels a pixel at a time; and with G groups of channels, red before green before blue, those of
-// their outputs that an earlier group changes once for each group.
+// their outputs that an earlier group changes once for each group. A map whose sides were halved h times is computed at every
+// 2^h-th row, and pixel of it: its pixel (i, j) knows what is before (2^h i, 2^h j), so an upsampled one what is before
+// (y - y % 2, x - x % 2), and that is before (y, x).
 //
 // given        levels [batch, height, width, channels]: at least 0 they are taken, below 0 drawn; null: all are drawn. With all
 //              of them given nothing is drawn, and parameters are what the network says of those images. The mixture draws a

@@ -6,6 +6,7 @@
 
 #include <omp.h>
 
+#include "elementwise/concat_elu.h"
 #include "elementwise/elementwise.h"
 #include "masked_conv/strips_cpu.h"
 #include "program.h"
@@ -20,10 +21,10 @@ struct GroupPanels {
 
     explicit GroupPanels(const jl_masked_conv& s)
         : columns(s.filters / s.groups),
-          panels(Panel::number(columns, s.epilogue == JL_GATE)),
+          panels(Panel::number(columns, is_gated(s.epilogue))),
           outputs(outputs_of(s)),
           a_group(outputs / s.groups),
-          gate(s.epilogue == JL_GATE) {}
+          gate(is_gated(s.epilogue)) {}
     Panel panel(int64_t g, int64_t p) const {
         Panel panel(p, columns, gate);
         panel.first[0] += g * a_group;
@@ -70,7 +71,7 @@ struct Sampler {
     const Step& input(const Step& step) const { return steps[static_cast<size_t>(step.node.input)]; }
     int64_t pixel(int64_t n, int64_t y, int64_t x) const { return (n * s.height + y) * s.width + x; }
 
-    // Up to kTileRows pixels: pixel (y, x) of image n and those `step` images or pixels on.
+    // Up to kTileRows pixels of a map: pixel (y, x) of image n and those of the next images, or the row's next ones.
     struct Tile {
         int64_t n, y, x, count;
         bool along_row;
@@ -94,10 +95,11 @@ struct Sampler {
             }
         }
         float* to = at(step, n, tile.y, x) + panel.first[0];
-        if (node.function == JL_GATE) {
+        if (is_gated(node.function)) {
             float *t = a, *g = a + kLanes;
+            const bool linear = node.function == JL_GLU;
 #pragma omp simd
-            for (int64_t l = 0; l < kLanes; ++l) t[l] = fast_tanh(t[l]) * sigmoid(g[l]);
+            for (int64_t l = 0; l < kLanes; ++l) t[l] = (linear ? t[l] : fast_tanh(t[l])) * sigmoid(g[l]);
             memcpy(to, t, static_cast<size_t>(panel.count[0]) * sizeof(float));
             return;
         }
@@ -136,7 +138,23 @@ struct Sampler {
         }
     }
 
-    // All but masked_conv: channels of group g at one pixel.
+    // Channels of a map of another size.
+    void resize(const Step& step, const Channels& own, int64_t n, int64_t y, int64_t x, float* to) const {
+        const bool up = step.node.kind == JL_NODE_UPSAMPLE;
+        const float* from = at(input(step), n, up ? y / 2 : 2 * y, up ? x / 2 : 2 * x) + own.first;
+        memcpy(to, from, static_cast<size_t>(own.count) * sizeof(float));
+    }
+
+    static void concat_elu(const float* from, int64_t count, float* to) {
+#pragma omp simd
+        for (int64_t c = 0; c < count; ++c) {
+            const EluPair pair = elu_pair(from[c]);
+            to[c] = pair.of_x;
+            to[count + c] = pair.of_minus_x;
+        }
+    }
+
+    // All but masked_conv: channels of group g at one pixel of the map.
     void compute(const Step& step, int64_t g, int64_t n, int64_t y, int64_t x) const {
         const jl_sampler_node& node = step.node;
         const Channels own = group_channels(step, g);
@@ -153,6 +171,10 @@ struct Sampler {
                    static_cast<size_t>(own.count) * sizeof(float));
             return;
         }
+        if (node.kind == JL_NODE_SUBSAMPLE || node.kind == JL_NODE_UPSAMPLE)
+            return resize(step, own, n, y, x, to);
+        if (node.kind == JL_NODE_CONCAT_ELU)
+            return concat_elu(at(input(step), n, y, x), input(step).node.channels, to);
         const float* from = at(input(step), n, y, x) + own.first;
         if (node.kind == JL_NODE_ADD) {
             const float* other = at(steps[static_cast<size_t>(node.other)], n, y, x) + own.first;
@@ -192,23 +214,37 @@ struct Sampler {
                static_cast<size_t>((end - first) * image_floats) * sizeof(float));
         for (int64_t y = 0; y < s.height; ++y) {
             for (const Step& step : steps)
-                for (int64_t g = 0; step.when == kRow && g < step.groups; ++g)
-                    for (int64_t n = first; n < end; ++n)
-                        for (int64_t x = 0; x < s.width; x += kTileRows)
-                            run(step, g, {n, y, x, s.width - x < kTileRows ? s.width - x : kTileRows, true});
-            for (int64_t x = 0; x < s.width; ++x) sample_pixel({first, y, x, end - first, false});
+                for (int64_t g = 0; step.when == kRow && step.is_at(y, 0) && g < step.groups; ++g)
+                    for (int64_t n = first; n < end; ++n) run_row(step, g, n, y >> step.halvings);
+            for (int64_t x = 0; x < s.width; ++x) sample_pixel(first, end, y, x);
         }
     }
 
-    void sample_pixel(const Tile& tile) const {
-        for (const Step& step : steps)
-            for (int64_t g = 0; step.when == kPixel && g < step.groups; ++g) run(step, g, tile);
+    // Row y of a map.
+    void run_row(const Step& step, int64_t g, int64_t n, int64_t y) const {
+        const int64_t width = s.width >> step.halvings;
+        for (int64_t x = 0; x < width; x += kTileRows)
+            run(step, g, {n, y, x, width - x < kTileRows ? width - x : kTileRows, true});
+    }
+
+    // What is known at pixel (y, x) of the image and not before; g: of which group.
+    void run_pixel(When when, int64_t g, int64_t first, int64_t end, int64_t y, int64_t x) const {
+        for (const Step& step : steps) {
+            if (step.when != when || !step.is_at(y, x)) continue;
+            const Tile tile = {first, y >> step.halvings, x >> step.halvings, end - first, false};
+            if (when >= kGroup)
+                run(step, g, tile);
+            else
+                for (int64_t own = 0; own < step.groups; ++own) run(step, own, tile);
+        }
+    }
+
+    void sample_pixel(int64_t first, int64_t end, int64_t y, int64_t x) const {
+        run_pixel(kPixel, 0, first, end, y, x);
         for (int64_t g = 0; g < s.groups; ++g) {
-            for (const Step& step : steps)
-                if (step.when == kGroup) run(step, g, tile);
-            for (int64_t i = 0; i < tile.count; ++i) draw(g, tile.image(i), tile.y, tile.x);
-            for (const Step& step : steps)
-                if (step.when == kOwn) run(step, g, tile);
+            run_pixel(kGroup, g, first, end, y, x);
+            for (int64_t n = first; n < end; ++n) draw(g, n, y, x);
+            run_pixel(kOwn, g, first, end, y, x);
         }
     }
 };

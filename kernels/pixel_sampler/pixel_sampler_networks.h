@@ -94,5 +94,82 @@ Network mixture(int64_t batch, int64_t height, int64_t width, int64_t channels, 
     return n;
 }
 
+// PixelCNN++: two stacks whose maps get smaller and larger again, with gated residual blocks and what they made on the way
+// down added on the way up.
+class PlusPlus {
+  public:
+    PlusPlus(Network& network, int64_t features, bool conditioned)
+        : n(network), depth(features), vector(conditioned) {}
+
+    void build(int scales, int64_t parameters) {
+        const int x = n.pixels();
+        Stacks s = {n.conv(x, {JL_VERTICAL_A, 3, depth}), 0};
+        s.both = n.conv(x, {JL_HORIZONTAL_A, 3, depth, JL_PLAIN, s.above});
+        std::vector<Stacks> passed = {s};
+        for (int i = 1; i < 2 * scales; ++i) {  // a block, then half the size
+            const bool halve = i % 2 == 0;
+            s.above = halve ? halved(s.above, JL_VERTICAL_B) : block(s.above, JL_VERTICAL_B, {});
+            s.both = halve ? halved(s.both, JL_RASTER_B) : block(s.both, JL_RASTER_B, {s.above});
+            passed.push_back(s);
+        }
+        s = passed.back();
+        for (size_t i = passed.size() - 1; i-- > 0;) {
+            if (i % 2 == 1) {
+                s.above = doubled(s.above, JL_VERTICAL_B);
+                s.both = doubled(s.both, JL_RASTER_B);
+            }
+            s.above = block(s.above, JL_VERTICAL_B, {passed[i].above});
+            s.both = block(s.both, JL_RASTER_B, {s.above, passed[i].both});
+        }
+        n.conv(n.concat_elu(s.both), {JL_RASTER_B, 1, parameters});
+    }
+
+  private:
+    struct Stacks {
+        int above, both;
+    };
+
+    int block(int x, jl_taps taps, const std::vector<int>& others) {
+        int sum = -1;
+        for (const int other : others)
+            sum = n.conv(n.concat_elu(other), {JL_RASTER_B, 1, depth, JL_PLAIN, sum});
+        const int h = n.conv(n.concat_elu(x), {taps, 3, depth, JL_PLAIN, sum});
+        return n.sum(x, n.conv(n.concat_elu(h), {taps, 3, depth, JL_GLU, -1, vector}));
+    }
+    int halved(int x, jl_taps taps) { return n.resized(n.conv(x, {taps, 3, depth}), JL_NODE_SUBSAMPLE); }
+    int doubled(int x, jl_taps taps) { return n.conv(n.resized(x, JL_NODE_UPSAMPLE), {taps, 3, depth}); }
+
+    Network& n;
+    int64_t depth;
+    bool vector;
+};
+
+Network plus_plus(int64_t batch, int64_t height, int64_t width, int scales, int64_t features,
+                  bool conditioned = false) {
+    Network n(batch, height, width, 1, 2);
+    PlusPlus(n, features, conditioned).build(scales, 1);
+    return n;
+}
+
+Network coloured_plus_plus(int64_t batch, int64_t height, int64_t width, int scales, int64_t features) {
+    Network n(batch, height, width, 3, 256);
+    n.shape.distribution = JL_LOGISTIC_MIXTURE;
+    PlusPlus(n, features, false).build(scales, 2 * (1 + 6 + 3));
+    return n;
+}
+
+// Maps of one group of channels or of three, seen at every second pixel.
+Network halved_colours(int64_t batch, int64_t height, int64_t width, int32_t levels) {
+    Network n(batch, height, width, 3, levels, 3);
+    n.shape.distribution = JL_CATEGORICAL;
+    const int x = n.pixels();
+    const int own = n.resized(x, JL_NODE_SUBSAMPLE);  // seen only when drawn: by A, or from other pixels
+    const int above = n.resized(n.conv(own, {JL_VERTICAL_A, 3, 12}), JL_NODE_UPSAMPLE);
+    const int groups = n.resized(n.conv(own, {JL_RASTER_A, 3, 12, JL_PLAIN, -1, false, 3}), JL_NODE_UPSAMPLE);
+    const int h = n.conv(x, {JL_RASTER_A, 3, 12, JL_PLAIN, above, false, 3});
+    n.conv(n.sum(h, groups), {JL_RASTER_B, 1, 3 * levels, JL_PLAIN, -1, false, 3});
+    return n;
+}
+
 }  // namespace
 }  // namespace jlatent::test

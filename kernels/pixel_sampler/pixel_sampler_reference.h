@@ -53,7 +53,7 @@ class Network {
         n.taps = c.taps;
         n.kernel = c.kernel;
         n.groups = c.groups;
-        const int64_t filters = c.epilogue == JL_GATE ? 2 * c.channels : c.channels,
+        const int64_t filters = c.epilogue >= JL_GATE ? 2 * c.channels : c.channels,
                       depth = nodes[static_cast<size_t>(input)].channels;
         // Enough for any taps; of order 1 whatever the number of products.
         n.data = array(filters * c.kernel * c.kernel * depth,
@@ -72,6 +72,17 @@ class Network {
         jl_sampler_node n = node(JL_NODE_ACTIVATION, nodes[static_cast<size_t>(input)].channels);
         n.input = input;
         n.function = function;
+        return add(n);
+    }
+
+    int concat_elu(int input) {
+        jl_sampler_node n = node(JL_NODE_CONCAT_ELU, 2 * nodes[static_cast<size_t>(input)].channels);
+        n.input = input;
+        return add(n);
+    }
+    int resized(int input, jl_node_kind kind) {
+        jl_sampler_node n = node(kind, nodes[static_cast<size_t>(input)].channels);
+        n.input = input;
         return add(n);
     }
 
@@ -109,9 +120,28 @@ class Network {
         return arrays_.back().data();
     }
 
+    // How often a map's sides are halved.
+    int halvings(const jl_sampler_node& n) const {
+        if (n.kind < JL_NODE_MASKED_CONV) return 0;
+        const int change = n.kind == JL_NODE_SUBSAMPLE ? 1 : n.kind == JL_NODE_UPSAMPLE ? -1 : 0;
+        return halvings(nodes[static_cast<size_t>(n.input)]) + change;
+    }
+    // Every second pixel of both sides of maps [batch, 2 height, 2 width, channels].
+    static std::vector<float> subsample(const std::vector<float>& x, int64_t rows, int64_t width,
+                                        int64_t channels) {
+        std::vector<float> out;
+        for (int64_t row = 0; row < rows; ++row)  // of all images
+            for (int64_t column = 0; column < width; ++column)
+                for (int64_t c = 0; c < channels; ++c)
+                    out.push_back(
+                        x[static_cast<size_t>(((2 * row) * 2 * width + 2 * column) * channels + c)]);
+        return out;
+    }
+
     Floats evaluate(const jl_sampler_node& n, const Levels& image, std::vector<Floats>& maps) {
         const auto map = [&](int i) { return maps[static_cast<size_t>(i)].data(); };
-        const size_t size = static_cast<size_t>(pixel_count() * n.channels);
+        const int64_t height = shape.height >> halvings(n), width = shape.width >> halvings(n);
+        const size_t size = static_cast<size_t>(shape.batch * height * width * n.channels);
         Floats out = Floats::output(size);
         const auto ok = [](jl_status status) { ASSERT_EQ(status, JL_OK) << kernels().last_error(); };
         switch (n.kind) {
@@ -134,10 +164,10 @@ class Network {
             }
             case JL_NODE_MASKED_CONV: {
                 const jl_masked_conv s = {shape.batch,
-                                          shape.height,
-                                          shape.width,
+                                          height,
+                                          width,
                                           nodes[static_cast<size_t>(n.input)].channels,
-                                          n.function == JL_GATE ? 2 * n.channels : n.channels,
+                                          n.function >= JL_GATE ? 2 * n.channels : n.channels,
                                           n.kernel,
                                           n.groups,
                                           n.taps,
@@ -151,6 +181,18 @@ class Network {
             case JL_NODE_ADD:
                 ok(kernels().add(map(n.input), map(n.other), out.data(), static_cast<int64_t>(size),
                                  stream()));
+                return out;
+            case JL_NODE_SUBSAMPLE:
+                return Floats(subsample(maps[static_cast<size_t>(n.input)].read(), shape.batch * height,
+                                        width, n.channels));
+            case JL_NODE_UPSAMPLE: {
+                const jl_upsample s = {shape.batch, height / 2, width / 2, n.channels, 2, 2};
+                ok(kernels().upsample_forward(&s, map(n.input), out.data(), stream()));
+                return out;
+            }
+            case JL_NODE_CONCAT_ELU:
+                ok(kernels().concat_elu_forward(map(n.input), out.data(), shape.batch * height * width,
+                                                n.channels / 2, stream()));
                 return out;
             default:
                 ok(kernels().activation_forward(n.function, map(n.input), out.data(),

@@ -75,6 +75,14 @@ TEST(PixelSampler, MixturesEqualNaiveSampling) {
     expect_naive(mixture(3, 3, 5, 3, 256));
 }
 
+TEST(PixelSampler, HalvedMapsEqualNaiveSampling) {
+    expect_naive(plus_plus(1, 4, 4, 2, 5));
+    expect_naive(plus_plus(3, 8, 4, 3, 6, true));
+    expect_naive(plus_plus(9, 2, 6, 2, 19));
+    expect_naive(coloured_plus_plus(2, 4, 6, 2, 7));
+    expect_naive(halved_colours(2, 4, 6, 5));
+}
+
 TEST(PixelSampler, ImagesOfOneRowColumnOrPixel) {
     for (const auto& [height, width] : {std::pair<int64_t, int64_t>{1, 1}, {1, 9}, {9, 1}, {2, 2}}) {
         SCOPED_TRACE(std::to_string(height) + " x " + std::to_string(width));
@@ -116,6 +124,7 @@ TEST(PixelSampler, PartsOfImagesAreGiven) {
     check(gated(2, 5, 6, 7, false));
     check(colours(2, 4, 3, 5));
     check(mixture(2, 4, 5, 2, 8));
+    check(plus_plus(2, 4, 8, 3, 5));
 }
 
 // Bit for bit: the noise is chosen by the image's number, and sums do not know the batch.
@@ -267,6 +276,31 @@ TEST(PixelSampler, BadProgramsAreNamed) {
            [](Network& n) { n.nodes[3].channels = 12; });
     colour("node 4, activation, must have a function from 0 to 7, got 9",
            [](Network& n) { n.nodes[4].function = 9; });
+    colour("node 2, masked_conv: function must be from 0 to 3, got 4",
+           [](Network& n) { n.nodes[2].function = 4; });
+    const auto node = [](Network& n, jl_node_kind kind, int64_t channels) {
+        n.nodes[2].kind = kind;
+        n.nodes[2].channels = channels;
+    };
+    colour("node 2, subsample, halves sides that are even, node 1 is 3 x 4",
+           [&](Network& n) { node(n, JL_NODE_SUBSAMPLE, 15); });
+    colour("node 2, subsample, has 14 channels, node 1 has 15",
+           [&](Network& n) { node(n, JL_NODE_SUBSAMPLE, 14); });
+    colour("node 2, upsample: node 1 is as large as the image",
+           [&](Network& n) { node(n, JL_NODE_UPSAMPLE, 15); });
+    colour("node 2, concat_elu, has 15 channels, node 1 has 15, not half as many",
+           [&](Network& n) { node(n, JL_NODE_CONCAT_ELU, 15); });
+    colour("node 2, concat_elu, has one group of channels, the image has 3",
+           [&](Network& n) { node(n, JL_NODE_CONCAT_ELU, 30); });
+    colour("node 3 reads nodes 1 and 2, of which one is larger", [&](Network& n) {
+        n.shape.height = 4;
+        node(n, JL_NODE_SUBSAMPLE, 15);
+    });
+    colour("the last node is smaller than the image", [&](Network& n) {
+        n.shape.height = 4;
+        node(n, JL_NODE_SUBSAMPLE, 15);
+        n.nodes.resize(3);
+    });
     colour("node 0, pixels, must have 3 channels, got 4", [](Network& n) { n.nodes[0].channels = 4; });
     colour("node 5 is of unknown kind 17", [](Network& n) { n.nodes[5].kind = 17; });
     colour("the last node sees the values that are drawn", [](Network& n) { n.nodes[1].taps = JL_RASTER_B; });

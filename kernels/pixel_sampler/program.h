@@ -2,7 +2,8 @@
 //
 // An image keeps of every map as many rows as its readers look up, in turns: row y is number y % rows. A row has zeros on both
 // sides, as far as its readers look, and the rows above the image are zeros as well: so every tap reads something, and
-// neighbouring taps of a row are one sequence [taps, channels].
+// neighbouring taps of a row are one sequence [taps, channels]. Of a map whose sides are halved, rows and columns count its own
+// pixels.
 #pragma once
 #include <vector>
 
@@ -22,6 +23,7 @@ struct Step {
     jl_masked_conv conv;  // a masked_conv's shape, for one image; else only filters, and 1 group
     Taps taps;
     When when;
+    int32_t halvings;   // of the image's sides
     int32_t groups;     // that are computed one by one
     int64_t map;        // where an image's memory has it, in floats
     int64_t side;       // zeros, in pixels
@@ -29,8 +31,15 @@ struct Step {
     int64_t weights;    // where they are among all weights, in floats
     int32_t waits_for;  // the last node it reads that is computed at the same time; -1: none
 
-    JL_HOST_DEVICE int64_t row_floats(int64_t width) const { return (width + 2 * side) * node.channels; }
-    // Pixel (y, x), which may lie outside the image.
+    // Whether it has a pixel that begins at the image's (y, x).
+    JL_HOST_DEVICE bool is_at(int64_t y, int64_t x) const {
+        return ((y | x) & ((int64_t{1} << halvings) - 1)) == 0;
+    }
+    // width: the image's.
+    JL_HOST_DEVICE int64_t row_floats(int64_t width) const {
+        return ((width >> halvings) + 2 * side) * node.channels;
+    }
+    // The map's pixel (y, x), which may lie outside.
     JL_HOST_DEVICE int64_t at(int64_t width, int64_t y, int64_t x) const {
         return map + (y + rows) % rows * row_floats(width) + (side + x) * node.channels;
     }
@@ -54,6 +63,8 @@ struct Program {
   private:
     jl_status read_node(const jl_pixel_sampler& s, int32_t i, Step* step);
     jl_status read_conv(const jl_pixel_sampler& s, int32_t i, Step* step);
+    jl_status read_resized(const jl_pixel_sampler& s, int32_t i, Step* step);
+    jl_status read_concat_elu(const jl_pixel_sampler& s, int32_t i, Step* step);
     jl_status check_parameters(const jl_pixel_sampler& s) const;
 };
 
@@ -132,10 +143,11 @@ inline jl_status Program::read_conv(const jl_pixel_sampler& s, int32_t i, Step* 
     const Step& in = steps[static_cast<size_t>(n.input)];
     char name[48];
     snprintf(name, sizeof name, "pixel_sampler: node %d, masked_conv", i);
-    JL_REQUIRE(n.function >= JL_PLAIN && n.function <= JL_GATE, "%s: function must be from 0 to 2, got %d",
+    JL_REQUIRE(n.function >= JL_PLAIN && n.function <= JL_GLU, "%s: function must be from 0 to 3, got %d",
                name, n.function);
-    const int64_t filters = n.function == JL_GATE ? 2 * n.channels : n.channels;
-    step->conv = {1, s.height, s.width, in.node.channels, filters, n.kernel, n.groups, n.taps, n.function};
+    const int64_t filters = is_gated(n.function) ? 2 * n.channels : n.channels;
+    const int64_t height = s.height >> in.halvings, width = s.width >> in.halvings;
+    step->conv = {1, height, width, in.node.channels, filters, n.kernel, n.groups, n.taps, n.function};
     if (const jl_status status = check_masked_conv(name, &step->conv)) return status;
     JL_REQUIRE(n.data != nullptr, "%s: the weight is null", name);
     step->taps = taps_of(step->conv);
@@ -168,6 +180,41 @@ inline jl_status Program::read_conv(const jl_pixel_sampler& s, int32_t i, Step* 
     return JL_OK;
 }
 
+// Every second pixel, or every pixel four times.
+inline jl_status Program::read_resized(const jl_pixel_sampler& s, int32_t i, Step* step) {
+    using program_detail::number;
+    const jl_sampler_node& n = step->node;
+    const Step& in = steps[static_cast<size_t>(n.input)];
+    const bool up = n.kind == JL_NODE_UPSAMPLE;
+    const char* name = up ? "upsample" : "subsample";
+    JL_REQUIRE(n.channels == in.node.channels,
+               "pixel_sampler: node %d, %s, has %lld channels, node %d has %lld", i, name, number(n.channels),
+               n.input, number(in.node.channels));
+    const int64_t height = s.height >> in.halvings, width = s.width >> in.halvings;
+    JL_REQUIRE(up || (height % 2 == 0 && width % 2 == 0),
+               "pixel_sampler: node %d, subsample, halves sides that are even, node %d is %lld x %lld", i,
+               n.input, number(height), number(width));
+    JL_REQUIRE(!up || in.halvings > 0, "pixel_sampler: node %d, upsample: node %d is as large as the image",
+               i, n.input);
+    step->halvings = in.halvings + (up ? -1 : 1);
+    step->when = in.when;
+    return JL_OK;
+}
+
+inline jl_status Program::read_concat_elu(const jl_pixel_sampler& s, int32_t i, Step* step) {
+    using program_detail::number;
+    const jl_sampler_node& n = step->node;
+    const Step& in = steps[static_cast<size_t>(n.input)];
+    JL_REQUIRE(n.channels == 2 * in.node.channels,
+               "pixel_sampler: node %d, concat_elu, has %lld channels, node %d has %lld, not half as many", i,
+               number(n.channels), n.input, number(in.node.channels));
+    JL_REQUIRE(in.when <= kPixel || s.groups == 1,
+               "pixel_sampler: node %d, concat_elu, has one group of channels, the image has %d", i,
+               s.groups);
+    step->when = in.when;
+    return JL_OK;
+}
+
 inline jl_status Program::read_node(const jl_pixel_sampler& s, int32_t i, Step* step) {
     using program_detail::number;
     const jl_sampler_node& n = step->node;
@@ -182,6 +229,9 @@ inline jl_status Program::read_node(const jl_pixel_sampler& s, int32_t i, Step* 
     step->side = 0;
     step->rows = 1;
     const Step* in = reads ? &steps[static_cast<size_t>(n.input)] : nullptr;
+    step->halvings = reads ? in->halvings : 0;
+    JL_REQUIRE(!reads || n.other < 0 || steps[static_cast<size_t>(n.other)].halvings == step->halvings,
+               "pixel_sampler: node %d reads nodes %d and %d, of which one is larger", i, n.input, n.other);
     switch (n.kind) {
         case JL_NODE_PIXELS:
             JL_REQUIRE(n.channels == s.channels,
@@ -221,6 +271,13 @@ inline jl_status Program::read_node(const jl_pixel_sampler& s, int32_t i, Step* 
                        number(n.channels), n.input, number(in->node.channels));
             step->when = in->when;
             break;
+        case JL_NODE_SUBSAMPLE:
+        case JL_NODE_UPSAMPLE:
+            if (const jl_status status = read_resized(s, i, step)) return status;
+            break;
+        case JL_NODE_CONCAT_ELU:
+            if (const jl_status status = read_concat_elu(s, i, step)) return status;
+            break;
         default:
             return fail(JL_BAD_ARGUMENT, "pixel_sampler: node %d is of unknown kind %d", i, n.kind);
     }
@@ -238,6 +295,7 @@ inline jl_status Program::check_parameters(const jl_pixel_sampler& s) const {
     JL_REQUIRE(last.when <= kGroup,
                "pixel_sampler: the last node sees the values that are drawn from it; the first kernels must "
                "be of mask A");
+    JL_REQUIRE(last.halvings == 0, "pixel_sampler: the last node is smaller than the image: upsample it");
     return check_draw(s, last.node.channels);
 }
 

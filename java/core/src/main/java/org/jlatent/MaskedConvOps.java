@@ -62,12 +62,19 @@ public final class MaskedConvOps {
         /**
          * tanh of the first half of the filters times sigmoid of the second: half as many outputs.
          */
-        GATE(2);
+        GATE(2),
+        /** The first half of the filters times sigmoid of the second: half as many outputs. */
+        GLU(3);
 
         final int code; // the C ABI's
 
         Epilogue(int code) {
             this.code = code;
+        }
+
+        /** Whether an output is made of two filters. */
+        public boolean isGated() {
+            return this == GATE || this == GLU;
         }
     }
 
@@ -116,7 +123,7 @@ public final class MaskedConvOps {
 
         /** Filters for so many outputs: a gate has two for each. */
         public long filters(long outputs) {
-            return epilogue == Epilogue.GATE ? 2 * outputs : outputs;
+            return epilogue.isGated() ? 2 * outputs : outputs;
         }
 
         /**
@@ -127,7 +134,7 @@ public final class MaskedConvOps {
          *     divide them
          */
         public Shape weightShape(long channels, long filters) {
-            boolean gate = epilogue == Epilogue.GATE;
+            boolean gate = epilogue.isGated();
             long outputs = gate ? filters / 2 : filters;
             if (channels < 1 || filters < 1 || (gate && filters % 2 != 0)) {
                 throw new ShapeException(
@@ -221,7 +228,7 @@ public final class MaskedConvOps {
         requireOptional("masked conv", "vector", vector, Shape.of(x.shape().get(0), filters));
         requireOptional("masked conv", "map", map, sums);
         floats("masked conv", scope, x, weight, bias, vector, map);
-        boolean gate = options.epilogue == Epilogue.GATE;
+        boolean gate = options.epilogue.isGated();
         Tensor y = scope.empty(gate ? sums(x.shape(), filters / 2) : sums);
         Tensor gates = gate && gradient ? scope.empty(sums) : null;
         MaskedConvKernels.forward(
@@ -240,11 +247,12 @@ public final class MaskedConvOps {
     /**
      * Gradient for the sums before a gate: also that of {@link #forward}'s map.
      *
+     * @param epilogue of forward's options
      * @param gates as forward returned them
      * @param dy gradient of what it returned
      * @return shape of {@code gates}
      */
-    public static Tensor backwardGate(Scope scope, Tensor gates, Tensor dy) {
+    public static Tensor backwardGate(Scope scope, Epilogue epilogue, Tensor gates, Tensor dy) {
         Shape shape = gates.shape();
         if (shape.rank() != 4 || shape.get(3) % 2 != 0) {
             throw new ShapeException(
@@ -257,7 +265,7 @@ public final class MaskedConvOps {
         Tensor dSums = scope.empty(shape);
         MaskedConvKernels.backwardGate(
                 scope.device().backend(),
-                new Options(Taps.RASTER_B, 1, 1, Epilogue.GATE).shape(shape, shape.get(3)),
+                new Options(Taps.RASTER_B, 1, 1, epilogue).shape(shape, shape.get(3)),
                 gates.address(),
                 dy.address(),
                 dSums.address());

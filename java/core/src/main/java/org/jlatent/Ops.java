@@ -130,6 +130,39 @@ public final class Ops {
         return dx;
     }
 
+    /**
+     * {@code elu(x), elu(-x)} side by side [Salimans et al. 2017, PixelCNN++].
+     *
+     * @param x {@code [.., channels]}
+     * @return {@code [.., 2 channels]}
+     */
+    public static Tensor concatElu(Scope scope, Tensor x) {
+        Shape rows = x.shape().withoutLast();
+        floats("concat elu", scope, x);
+        long channels = x.shape().get(-1);
+        Tensor y = scope.empty(rows.withLast(Math.multiplyExact(2, channels)));
+        ElementwiseKernels.concatEluForward(
+                scope.device().backend(), x.address(), y.address(), rows.elements(), channels);
+        return y;
+    }
+
+    /** {@link #concatElu}'s gradient for x. */
+    public static Tensor concatEluBackward(Scope scope, Tensor x, Tensor dy) {
+        Shape rows = x.shape().withoutLast();
+        long channels = x.shape().get(-1);
+        require("concat elu backward", "dy", dy, rows.withLast(Math.multiplyExact(2, channels)));
+        floats("concat elu backward", scope, x, dy);
+        Tensor dx = scope.empty(x.shape());
+        ElementwiseKernels.concatEluBackward(
+                scope.device().backend(),
+                x.address(),
+                dy.address(),
+                dx.address(),
+                rows.elements(),
+                channels);
+        return dx;
+    }
+
     /** {@code a + b}, shapes alike. */
     public static Tensor add(Scope scope, Tensor a, Tensor b) {
         require("add", "b", b, a.shape());

@@ -12,8 +12,8 @@ import org.jlatent.internal.PixelSamplerKernels.Nodes;
 
 /**
  * A network of masked convolutions as {@link PixelSamplerOps} takes it: nodes in the order of their
- * evaluation, each a feature map [batch, height, width, channels] of the image's height and width.
- * The last one's are the parameters of a pixel's distribution. Formulas in
+ * evaluation, each a feature map [batch, height, width, channels] of the image's height and width,
+ * or of those halved. The last one's are the parameters of a pixel's distribution. Formulas in
  * kernels/pixel_sampler/pixel_sampler.h.
  *
  * <p>Every method adds a node and returns its number. Tensors are not copied: they are read when
@@ -29,6 +29,9 @@ public final class SamplerProgram {
     private static final int MASKED_CONV = 3;
     private static final int ADD = 4;
     private static final int ACTIVATION = 5;
+    private static final int SUBSAMPLE = 6;
+    private static final int UPSAMPLE = 7;
+    private static final int CONCAT_ELU = 8;
     private static final MaskedConvOps.Options NO_TAPS =
             MaskedConvOps.Options.of(MaskedConvOps.Taps.RASTER_B, 1);
 
@@ -114,8 +117,7 @@ public final class SamplerProgram {
                             + "], got "
                             + vector.shape());
         }
-        boolean gate = options.epilogue() == MaskedConvOps.Epilogue.GATE;
-        long outputs = gate ? filters / 2 : filters;
+        long outputs = options.epilogue().isGated() ? filters / 2 : filters;
         if (other != NONE) {
             node(other);
         }
@@ -136,6 +138,25 @@ public final class SamplerProgram {
         long channels = node(input).channels;
         int code = function.code();
         return add(ACTIVATION, input, NONE, code, NO_TAPS, channels, null, null, null, 0, 0);
+    }
+
+    /** {@code elu(map), elu(-map)}: twice the channels. */
+    public int concatElu(int input) {
+        return resized(CONCAT_ELU, input, 2 * node(input).channels);
+    }
+
+    /** Every second pixel of both sides of a node's map, which must be even: (0, 0), (0, 2), ... */
+    public int subsample(int input) {
+        return resized(SUBSAMPLE, input, node(input).channels);
+    }
+
+    /** Every pixel of a node's map, which {@link #subsample} made, four times. */
+    public int upsample(int input) {
+        return resized(UPSAMPLE, input, node(input).channels);
+    }
+
+    private int resized(int kind, int input, long channels) {
+        return add(kind, input, NONE, 0, NO_TAPS, channels, null, null, null, 0, 0);
     }
 
     /** Channels of a node's map. */

@@ -21,6 +21,7 @@ final class FuzzedCalls {
         calls.add(Map.entry("matmul", FuzzedCalls::matmul));
         calls.add(Map.entry("activation", FuzzedCalls::activation));
         calls.add(Map.entry("activation backward", FuzzedCalls::activationBackward));
+        calls.add(Map.entry("concat elu", FuzzedCalls::concatElu));
         calls.add(Map.entry("add, multiply", FuzzedCalls::pairs));
         calls.add(Map.entry("scale", FuzzedCalls::scale));
         calls.add(Map.entry("fill", FuzzedCalls::fill));
@@ -324,6 +325,15 @@ final class FuzzedCalls {
             expected[i] = i == axis ? count : shape.get(i < axis ? i : i - 1);
         }
         return made(y, Shape.of(expected));
+    }
+
+    private static List<Made> concatElu(Fuzz f) {
+        Tensor x = f.tensor(f.shape());
+        Tensor y = Ops.concatElu(f.scope(), x);
+        Shape twice = x.shape().withoutLast().withLast(2 * x.shape().get(-1));
+        Tensor dy = f.tensor(f.chance(0.9) ? twice : f.shape());
+        Tensor dx = Ops.concatEluBackward(f.scope(), x, dy);
+        return List.of(new Made(y, twice), new Made(dx, x.shape()));
     }
 
     private static List<Made> upsample(Fuzz f) {

@@ -148,13 +148,15 @@ final class FuzzedImageCalls {
                         image ? f.optional(s.get(0), s.get(1), s.get(2), filters) : null,
                         o,
                         gradient);
-        boolean gate = o.epilogue() == MaskedConvOps.Epilogue.GATE;
+        boolean gate = o.epilogue().isGated();
         Shape sums = Shape.of(s.get(0), s.get(1), s.get(2), filters);
         Shape out = gate ? Shape.of(s.get(0), s.get(1), s.get(2), filters / 2) : sums;
         if (r.gates() == null) {
             return made(r.y(), out);
         }
-        Tensor dSums = MaskedConvOps.backwardGate(f.scope(), r.gates(), f.tensor(out.toArray()));
+        Tensor dSums =
+                MaskedConvOps.backwardGate(
+                        f.scope(), o.epilogue(), r.gates(), f.tensor(out.toArray()));
         return List.of(new Made(r.y(), out), new Made(r.gates(), sums), new Made(dSums, sums));
     }
 
@@ -203,6 +205,12 @@ final class FuzzedImageCalls {
         Shape weight = maskedWeight(f, second, program.channels(node));
         node = fuzzedConv(f, program, node, second, weight);
         node = program.activation(node, f.one(Activation.values()));
+        if (f.chance(0.2)) {
+            node = program.upsample(program.subsample(node));
+        }
+        if (f.chance(0.1)) {
+            node = program.concatElu(node);
+        }
         MaskedConvOps.Options linear =
                 MaskedConvOps.Options.of(MaskedConvOps.Taps.RASTER_B, 1).withGroups(groups);
         Shape last = linear.weightShape(program.channels(node), levels * channels);

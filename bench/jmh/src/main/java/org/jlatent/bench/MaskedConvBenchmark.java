@@ -110,7 +110,7 @@ public class MaskedConvBenchmark {
         int i = turn();
         MaskedConvOps.Result r =
                 MaskedConvOps.forward(step, x[i], gatedWeight, gatedBias, null, null, GATED, true);
-        Tensor dSums = MaskedConvOps.backwardGate(step, r.gates(), dy[i]);
+        Tensor dSums = MaskedConvOps.backwardGate(step, Epilogue.GATE, r.gates(), dy[i]);
         MaskedConvOps.Gradients d = MaskedConvOps.backwardWeight(step, x[i], dSums, GATED);
         Tensor dx = MaskedConvOps.backwardData(step, dSums, gatedWeight, GATED);
         return new Step(r.y(), dx, d.dWeight(), d.dBias());

@@ -101,11 +101,19 @@ final class KernelTablesTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"pixel-cnn", "gated-pixel-cnn"})
+    @ValueSource(
+            strings = {
+                "pixel-cnn",
+                "gated-pixel-cnn",
+                "pixel-cnn-pp scales=2 blocks=1 features=8 dropout=0.1"
+            })
     void theEmulatedCudaKernelsTrainPixelsGivenPixelsLikeTheCpu(String model) throws Exception {
         Path data = Files.write(folder.resolve("tiny.idx"), MainTest.idx(40, 6));
+        List<String> words = List.of(model.split(" "));
         List<String> few =
-                List.of(model, "--data", data.toString(), "--steps", "3", "--set", "batch=8");
+                new ArrayList<>(List.of(words.get(0), "--data", data.toString(), "--steps", "3"));
+        few.addAll(List.of("--set", "batch=8"));
+        words.subList(1, words.size()).forEach(setting -> few.addAll(List.of("--set", setting)));
         List<Map<String, Object>> both = onBoth(few);
         double cpu = (Double) both.get(1).get("nll");
         assertEquals(cpu, (Double) both.get(0).get("nll"), 1e-4);

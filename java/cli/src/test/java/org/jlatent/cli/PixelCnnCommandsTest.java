@@ -132,6 +132,22 @@ final class PixelCnnCommandsTest {
     }
 
     @Test
+    void smallAndLargeMapsTrainAreMeasuredAndDraw() throws IOException {
+        String[] small = {"scales=2", "blocks=1", "features=6", "classes=3", "dropout=0.2"};
+        works(training("pixel-cnn-pp", small));
+        Map<String, Object> trained = RunFolder.parse(out.toString());
+        double bits = (Double) trained.get("bits_per_dim");
+        assertTrue(bits > 4 && bits < 12, "bits a dimension: " + bits);
+        works("evaluate", run, "--json");
+        assertEquals(trained.get("nll"), RunFolder.parse(out.toString()).get("nll"));
+        byte[] drawn = Files.readAllBytes(run.resolve("samples.png"));
+        works("sample", run);
+        assertArrayEquals(drawn, Files.readAllBytes(run.resolve("samples.png")));
+        works("sample", run, "--count", 4, "--label", 2, "--out", folder.resolve("of-one.png"));
+        fails("multiples of 4, which they are divided by at 3 scales", training("pixel-cnn-pp"));
+    }
+
+    @Test
     void aClassCanBeAskedFor() throws IOException {
         works(training("gated-pixel-cnn", "classes=3", "features=8"));
         List<byte[]> drawn = new ArrayList<>();

@@ -79,6 +79,22 @@ public final class ElementwiseKernels {
                         b.stream()));
     }
 
+    /** {@code y = elu(x), elu(-x)} of x {@code [rows, channels]}. */
+    public static void concatEluForward(Backend b, long x, long y, long rows, long channels) {
+        check(
+                b,
+                "concat_elu_forward",
+                concatEluForward0(b.kernels(), x, y, rows, channels, b.stream()));
+    }
+
+    public static void concatEluBackward(
+            Backend b, long x, long dy, long dx, long rows, long channels) {
+        check(
+                b,
+                "concat_elu_backward",
+                concatEluBackward0(b.kernels(), x, dy, dx, rows, channels, b.stream()));
+    }
+
     static {
         NativeLibraries.loadJni();
     }
@@ -124,4 +140,10 @@ public final class ElementwiseKernels {
             long rows,
             long columns,
             long stream);
+
+    private static native int concatEluForward0(
+            long table, long x, long y, long rows, long channels, long stream);
+
+    private static native int concatEluBackward0(
+            long table, long x, long dy, long dx, long rows, long channels, long stream);
 }

@@ -44,7 +44,21 @@ public abstract class AutoregressiveModel extends ImageModel {
             Embedding codes,
             PixelNetwork network,
             long seed) {
-        super(image, likelihood, new Random(init.scope(), seed));
+        this(image, likelihood, codes, network, new Random(init.scope(), seed));
+    }
+
+    /**
+     * The same, of a network that draws noise while training.
+     *
+     * @param random that noise
+     */
+    AutoregressiveModel(
+            ImageShape image,
+            Likelihood likelihood,
+            Embedding codes,
+            PixelNetwork network,
+            Random random) {
+        super(image, likelihood, random);
         this.draws = draws(likelihood);
         this.codes = codes == null ? null : child("codes", codes);
         this.network = child("network", network);
@@ -84,12 +98,17 @@ public abstract class AutoregressiveModel extends ImageModel {
      * @param features of a network: each group has as many
      */
     static int groups(ImageShape image, Likelihood likelihood, int features, int head) {
-        likelihood.parametersPerPixel(image.channels()); // complains where it does not fit
-        int groups = image.channels() / draws(likelihood).channels();
+        int groups = groups(image, likelihood);
         String of = " must be a multiple of the image's " + groups + " channels";
         Networks.require(features % groups == 0, "features" + of, features);
         Networks.require(head % groups == 0, "head" + of, head);
         return groups;
+    }
+
+    /** The same of a network without a colour's own features. */
+    static int groups(ImageShape image, Likelihood likelihood) {
+        likelihood.parametersPerPixel(image.channels()); // complains where it does not fit
+        return image.channels() / draws(likelihood).channels();
     }
 
     // ---- likelihood ----

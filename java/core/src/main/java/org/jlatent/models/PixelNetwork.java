@@ -3,7 +3,6 @@ package org.jlatent.models;
 import java.util.ArrayList;
 import java.util.List;
 import org.jlatent.Activation;
-import org.jlatent.MaskedConvOps.Epilogue;
 import org.jlatent.MaskedConvOps.Options;
 import org.jlatent.SamplerProgram;
 import org.jlatent.Scope;
@@ -16,9 +15,10 @@ import org.jlatent.nn.MaskedConv2d;
 import org.jlatent.nn.Module;
 
 /**
- * A network of masked convolutions as a list of steps. Each makes a feature map, of the image's
- * height and width, of such that are there already; the last one is the output. Nothing else is
- * kept: who takes these steps pixel by pixel instead of image by image gets the same.
+ * A network of masked convolutions as a list of steps. Each makes a feature map of such that are
+ * there already, of the image's height and width or of those halved; the last one is the output,
+ * and as large as the image. Nothing else is kept: who takes these steps pixel by pixel instead of
+ * image by image gets the same.
  *
  * <p>Feature maps have numbers: {@link #INPUT}, {@link #CONDITION}, and then one a step.
  */
@@ -115,7 +115,7 @@ final class PixelNetwork extends Module {
      */
     int convolve(String name, Options options, int out, int x, int map) {
         MaskedConv2d layer = child(name, new MaskedConv2d(init, channels.get(x), out, options));
-        boolean labelled = classes > 0 && options.epilogue() == Epilogue.GATE;
+        boolean labelled = classes > 0 && options.epilogue().isGated();
         Embedding label =
                 labelled
                         ? child(name + ".label", new Embedding(init, classes, options.filters(out)))
@@ -128,10 +128,26 @@ final class PixelNetwork extends Module {
         return add(new Rectifier(x), channels.get(x));
     }
 
-    private int add(Step step, int out) {
+    /**
+     * One more step.
+     *
+     * @param out channels of its feature map
+     * @return number of its feature map
+     */
+    int add(Step step, int out) {
         steps.add(step);
         channels.add(out);
         return channels.size() - 1;
+    }
+
+    /** Channels of a feature map. */
+    int channels(int map) {
+        return channels.get(map);
+    }
+
+    /** Feature maps so far. */
+    int size() {
+        return channels.size();
     }
 
     /** Classes that gates are conditioned on; 0: none. */

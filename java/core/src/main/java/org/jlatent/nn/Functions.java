@@ -6,6 +6,7 @@ import org.jlatent.NormOps;
 import org.jlatent.Ops;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
+import org.jlatent.ShapeException;
 import org.jlatent.ShapeOps;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
@@ -143,6 +144,36 @@ public final class Functions {
                 x,
                 NormOps.l2Normalize(scope, x),
                 d -> NormOps.l2NormalizeBackward(scope, x, d));
+    }
+
+    /** {@code elu(x), elu(-x)} side by side along the last axis, for x {@code [.., channels]}. */
+    public static Tensor concatElu(Tape tape, Tensor x) {
+        Scope scope = tape.scope();
+        return tape.record(
+                "concat elu", x, Ops.concatElu(scope, x), d -> Ops.concatEluBackward(scope, x, d));
+    }
+
+    /**
+     * Every second pixel of both sides of NHWC images, from the first on.
+     *
+     * @throws ShapeException unless height and width are even
+     */
+    public static Tensor subsample(Tape tape, Tensor x) {
+        Shape s = x.shape();
+        if (s.rank() != 4 || s.get(1) % 2 != 0 || s.get(2) % 2 != 0) {
+            throw new ShapeException(
+                    "subsample takes images [images, height, width, channels] of even height and"
+                            + " width, got "
+                            + s);
+        }
+        long width = s.get(2) / 2;
+        long rows = s.get(0) * (s.get(1) / 2);
+        long row = s.get(2) * s.get(3);
+        Tensor pairs = reshape(tape, x, Shape.of(rows, 2 * row));
+        Tensor above = slice(tape, pairs, 1, 0, row);
+        Tensor columns = reshape(tape, above, Shape.of(rows * width, 2 * s.get(3)));
+        Tensor left = slice(tape, columns, 1, 0, s.get(3));
+        return reshape(tape, left, Shape.of(s.get(0), s.get(1) / 2, width, s.get(3)));
     }
 
     /** Every pixel of NHWC images repeated by whole factors. */

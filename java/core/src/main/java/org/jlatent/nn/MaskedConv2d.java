@@ -16,13 +16,15 @@ import org.jlatent.Tensor;
 /**
  * PixelCNN's masked convolution over NHWC images [van den Oord et al. 2016]: {@code y = f(conv(x) +
  * bias + vector + map)} where a pixel depends only on what comes before it. With {@link
- * Epilogue#GATE}, {@code y = tanh(..) sigmoid(..)} [Gated PixelCNN, eq. 2].
+ * Epilogue#GATE}, {@code y = tanh(..) sigmoid(..)} [Gated PixelCNN, eq. 2]; with {@link
+ * Epilogue#GLU}, {@code y = (..) sigmoid(..)} [Salimans et al. 2017, PixelCNN++].
  *
  * <p>Parameters: {@code weight}, of {@link MaskedConvOps.Options#weightShape}, and {@code bias
  * [filters]}; {@code filters} is {@code out}, twice that where gated. Weights start uniform with
  * variance 1/(live taps in), which leaves the sums the variance of x; a gate's, because its sigmoid
- * starts at one half, with four times that. Biases start at 0. In f32 whatever the tape's {@link
- * org.jlatent.Precision}: its kernels know nothing else.
+ * starts at one half, with four times that; a linear unit's, which ends a residual block, with a
+ * hundredth, so that a deep network starts near the identity, as PixelCNN++'s does. Biases start at
+ * 0. In f32 whatever the tape's {@link org.jlatent.Precision}: its kernels know nothing else.
  */
 public final class MaskedConv2d extends Module implements Layer {
     private final Tensor weight;
@@ -37,7 +39,12 @@ public final class MaskedConv2d extends Module implements Layer {
         long filters = options.filters(out);
         Shape shape = options.weightShape(in, filters);
         double bound = Math.sqrt(3.0 / (options.liveTaps() * in)); // of that variance
-        double gain = options.epilogue() == Epilogue.GATE ? 2 : 1;
+        double gain =
+                switch (options.epilogue()) {
+                    case PLAIN, RELU -> 1;
+                    case GATE -> 2;
+                    case GLU -> 0.1;
+                };
         this.weight = parameter("weight", init.uniform(shape, gain * bound));
         this.bias = parameter("bias", init.scope().zeros(Shape.of(filters)));
         this.options = options;
@@ -79,11 +86,14 @@ public final class MaskedConv2d extends Module implements Layer {
                 List.of(y),
                 () -> {
                     Tensor dy = tape.gradient(y);
+                    Epilogue epilogue = options.epilogue();
                     Tensor dSums =
-                            switch (options.epilogue()) {
+                            switch (epilogue) {
                                 case PLAIN -> dy;
                                 case RELU -> Ops.activationBackward(scope, Activation.RELU, y, dy);
-                                case GATE -> MaskedConvOps.backwardGate(scope, result.gates(), dy);
+                                case GATE, GLU ->
+                                        MaskedConvOps.backwardGate(
+                                                scope, epilogue, result.gates(), dy);
                             };
                     MaskedConvOps.Gradients d =
                             MaskedConvOps.backwardWeight(scope, x, dSums, options);

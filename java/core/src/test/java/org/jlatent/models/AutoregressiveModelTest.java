@@ -122,6 +122,48 @@ final class AutoregressiveModelTest {
         }
     }
 
+    /** The pixel itself and those after it become NaN: not a bit of its parameters changes. */
+    private void pixelsSeeNothingLater(AutoregressiveModel model, Condition condition) {
+        int values = model.image().values();
+        int channels = model.image().channels();
+        float[] x = tiny.bits(IMAGES, model.image()).toFloatArray();
+        float[] expected = logits(model, x, condition);
+        int parameters = expected.length / (x.length / channels); // of a pixel
+        for (int pixel = 0; pixel < values / channels; pixel++) {
+            float[] filled = x.clone();
+            for (int image = 0; image < IMAGES; image++) {
+                Arrays.fill(
+                        filled, image * values + pixel * channels, (image + 1) * values, Float.NaN);
+            }
+            float[] actual = logits(model, filled, condition);
+            for (int image = 0; image < IMAGES; image++) {
+                int from = (image * values / channels + pixel) * parameters;
+                for (int i = from; i < from + parameters; i++) {
+                    assertEquals(
+                            Float.floatToRawIntBits(expected[i]),
+                            Float.floatToRawIntBits(actual[i]),
+                            "pixel " + pixel + " of " + model.image() + ": " + actual[i]);
+                }
+            }
+        }
+    }
+
+    @Test
+    void pixelCnnPlusPlusSeesNothingLater() {
+        for (ImageShape shape :
+                List.of(
+                        new ImageShape(2, 2, 1),
+                        new ImageShape(4, 6, 1),
+                        new ImageShape(4, 4, 3))) {
+            PixelCnnPlusPlusConfig config = TinyPixelModels.plusPlus(shape.channels());
+            pixelsSeeNothingLater(tiny.plusPlus(shape, config), Condition.none());
+            pixelsSeeNothingLater(
+                    tiny.plusPlus(shape, config.withClasses(3)), Condition.ofLabels(2, 0));
+        }
+        PixelCnnPlusPlusConfig three = TinyPixelModels.plusPlus(1).withScales(3).withBlocks(2);
+        pixelsSeeNothingLater(tiny.plusPlus(new ImageShape(8, 4, 1), three), Condition.none());
+    }
+
     // ---- receptive field ----
 
     /** The pixels that the logits of one pixel 'o' depend on: '#'. */
@@ -171,6 +213,24 @@ final class AutoregressiveModelTest {
                 .........
                 """,
                 plain);
+    }
+
+    @Test
+    void smallMapsSeeAllThatComesBeforeToo() {
+        PixelCnnPlusPlus model =
+                tiny.plusPlus(new ImageShape(8, 8, 1), TinyPixelModels.plusPlus(1));
+        assertEquals(
+                """
+                ########
+                ########
+                ########
+                ########
+                ########
+                ###o....
+                ........
+                ........
+                """,
+                field(model, 5, 3));
     }
 
     // ---- gradients ----
@@ -241,6 +301,14 @@ final class AutoregressiveModelTest {
                         .withKernels(3, 3);
         gradientsAreDifferences(
                 new PixelCnn(new Init(tiny.scope, 4), shape, config, 1), Condition.none());
+    }
+
+    @Test
+    void gradientsOfSmallAndLargeMaps() {
+        ImageShape shape = new ImageShape(4, 2, 1);
+        PixelCnnPlusPlusConfig config = TinyPixelModels.plusPlus(1).withFeatures(2);
+        gradientsAreDifferences(
+                tiny.plusPlus(shape, config.withClasses(2)), Condition.ofLabels(1, 0));
     }
 
     @Test

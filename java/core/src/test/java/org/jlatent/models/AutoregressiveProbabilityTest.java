@@ -11,8 +11,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.BiConsumer;
 import org.jlatent.MaskedConvOps.Options;
 import org.jlatent.MaskedConvOps.Taps;
+import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
@@ -28,6 +30,7 @@ import org.junit.jupiter.api.Test;
 final class AutoregressiveProbabilityTest {
     private static final ImageShape BITS = new ImageShape(2, 2, 1);
     private static final ImageShape COLOURS = new ImageShape(2, 1, 3);
+    private static final ImageShape MANY = new ImageShape(4, 4, 1); // 65,536 images of bits
 
     private final TinyPixelModels tiny = new TinyPixelModels();
 
@@ -51,33 +54,62 @@ final class AutoregressiveProbabilityTest {
 
     /** Of the logits of all images. */
     private double deviation(AutoregressiveModel model, Condition condition) {
-        Tensor x = all(model);
-        float[] logits = model.logits(Tape.inference(tiny.scope), x, condition).toFloatArray();
-        double mean = 0;
-        double square = 0;
-        for (float logit : logits) {
-            mean += (double) logit / logits.length;
-            square += (double) logit * logit / logits.length;
+        double[] sums = new double[3]; // of powers 0, 1, 2
+        forBatches(
+                model,
+                (scope, x) -> {
+                    Tensor logits = model.logits(Tape.inference(scope), x, condition);
+                    for (float logit : logits.toFloatArray()) {
+                        sums[0]++;
+                        sums[1] += logit;
+                        sums[2] += (double) logit * logit;
+                    }
+                });
+        double mean = sums[1] / sums[0];
+        return Math.sqrt(sums[2] / sums[0] - mean * mean);
+    }
+
+    private static final int BATCH = 4096; // images at a time, where there are more
+
+    /** For all images there are; a condition is for as many at a time. */
+    private void forBatches(AutoregressiveModel model, BiConsumer<Scope, Tensor> use) {
+        int count = count(model);
+        for (int first = 0; first < count; first += BATCH) {
+            try (Scope scope = new Scope(tiny.scope.device())) {
+                use.accept(scope, some(scope, model, first, Math.min(BATCH, count - first)));
+            }
         }
-        return Math.sqrt(square - mean * mean);
+    }
+
+    private static int count(AutoregressiveModel model) {
+        int levels = AutoregressiveModel.levels(model.likelihood());
+        return (int) Math.pow(levels, model.image().values());
     }
 
     /** All images there are, {@code [levels^values, values]}. */
     private Tensor all(AutoregressiveModel model) {
+        return some(tiny.scope, model, 0, count(model));
+    }
+
+    private static Tensor some(Scope scope, AutoregressiveModel model, int first, int count) {
         int values = model.image().values();
         int levels = AutoregressiveModel.levels(model.likelihood());
-        int count = (int) Math.pow(levels, values);
         float[] x = new float[count * values];
         for (int image = 0; image < count; image++) {
-            for (int i = 0, rest = image; i < values; i++, rest /= levels) {
+            for (int i = 0, rest = first + image; i < values; i++, rest /= levels) {
                 x[image * values + i] = (float) (rest % levels) / (levels - 1);
             }
         }
-        return tiny.scope.of(Shape.of(count, values), x);
+        return scope.of(Shape.of(count, values), x);
     }
 
     private double[] probabilities(AutoregressiveModel model, Tensor x, Condition condition) {
-        Tape tape = Tape.inference(tiny.scope);
+        return probabilities(tiny.scope, model, x, condition);
+    }
+
+    private static double[] probabilities(
+            Scope scope, AutoregressiveModel model, Tensor x, Condition condition) {
+        Tape tape = Tape.inference(scope);
         Tensor logits = model.logits(tape, x, condition);
         float[] nll = model.likelihood().loss(tape, logits, x, null).rows().toFloatArray();
         double[] p = new double[nll.length];
@@ -88,7 +120,14 @@ final class AutoregressiveProbabilityTest {
     /** The sum over all images, of a model that knows what it wants. */
     private double total(AutoregressiveModel model, Condition condition) {
         sharpen(model, condition);
-        return Arrays.stream(probabilities(model, all(model), condition)).sum();
+        double[] total = new double[1];
+        forBatches(
+                model,
+                (scope, x) -> {
+                    double[] p = probabilities(scope, model, x, condition);
+                    total[0] += Arrays.stream(p).sum();
+                });
+        return total[0];
     }
 
     private Condition condition(ImageShape shape, int channels) {
@@ -143,6 +182,47 @@ final class AutoregressiveProbabilityTest {
             PixelCnn model = new PixelCnn(init, COLOURS, config, 1);
             assertEquals(1, total(model, Condition.none()), 1e-5);
         }
+    }
+
+    @Test
+    void probabilitiesGivenSmallMapsSumToOne() {
+        PixelCnnPlusPlusConfig config = TinyPixelModels.plusPlus(1);
+        ImageShape wide = new ImageShape(2, 4, 1);
+        assertEquals(1, total(tiny.plusPlus(wide, config), Condition.none()), 1e-5);
+        int[] labels = new int[BATCH];
+        Arrays.fill(labels, 2);
+        assertEquals(
+                1,
+                total(
+                        tiny.plusPlus(MANY, config.withScales(3).withClasses(3)),
+                        Condition.ofLabels(labels)),
+                1e-5);
+        Likelihood mixture = Likelihoods.discretizedLogisticMixture(2, 2, 3);
+        PixelCnnPlusPlusConfig coupled = config.withLikelihood(mixture);
+        ImageShape colours = new ImageShape(2, 2, 3);
+        assertEquals(1, total(tiny.plusPlus(colours, coupled), Condition.none()), 1e-5);
+    }
+
+    /** A map of half the size, of which every pixel stands for four. */
+    private AutoregressiveModel halved(Taps first, Taps second) {
+        PixelNetwork net = new PixelNetwork(new Init(tiny.scope, 3), 1, 0, 0);
+        int x = net.convolve("first", Options.of(first, 3), 6, INPUT, NONE);
+        int small = net.add(new PixelSteps.Subsample(x), 6);
+        int y = net.convolve("second", Options.of(second, 3), 6, small, NONE);
+        int large = net.add(new PixelSteps.Upsample(y), 6);
+        net.convolve("out", Options.of(Taps.RASTER_B, 1), 1, large, NONE);
+        return new AutoregressiveModel(
+                new Init(tiny.scope, 3), MANY, Likelihoods.bernoulli(), null, net, 1) {};
+    }
+
+    /** The test before notices if a small map's pixel sees itself, or what is right of it. */
+    @Test
+    void aLeakySmallMapIsNoticed() {
+        assertEquals(1, total(halved(Taps.RASTER_A, Taps.RASTER_B), Condition.none()), 1e-5);
+        AutoregressiveModel itself = halved(Taps.RASTER_B, Taps.RASTER_B);
+        assertNotEquals(1, total(itself, Condition.none()), 1e-2);
+        AutoregressiveModel right = halved(Taps.RASTER_A, Taps.VERTICAL_B);
+        assertNotEquals(1, total(right, Condition.none()), 1e-2);
     }
 
     /** Some network of a first layer and an output. */

@@ -97,6 +97,19 @@ final class PixelDrawingTest {
     }
 
     @Test
+    void mapsOfHalfTheSize() {
+        ImageShape grey = new ImageShape(4, 6, 1);
+        PixelCnnPlusPlusConfig bits = TinyPixelModels.plusPlus(1);
+        compare(
+                scaled(models.plusPlus(grey, bits.withClasses(3).withDropout(0.5f))),
+                Condition.ofLabels(2, 0, 1),
+                3);
+        ImageShape colour = new ImageShape(4, 4, 3);
+        PixelCnnPlusPlusConfig levels = TinyPixelModels.plusPlus(3).withScales(3);
+        compare(scaled(models.plusPlus(colour, levels)), Condition.none(), 2);
+    }
+
+    @Test
     void codes() {
         GatedPixelCnnConfig config =
                 TinyPixelModels.small().withLikelihood(Likelihoods.categorical(7)).withCodes(true);

@@ -8,6 +8,8 @@ import org.jlatent.Tensor;
 import org.jlatent.TestDevice;
 import org.jlatent.data.ImageShape;
 import org.jlatent.nn.Init;
+import org.jlatent.nn.Likelihood;
+import org.jlatent.nn.Likelihoods;
 
 /** Small autoregressive models for tests, on a device of their own. */
 final class TinyPixelModels implements AutoCloseable {
@@ -39,6 +41,31 @@ final class TinyPixelModels implements AutoCloseable {
     /** With fresh weights. */
     GatedPixelCnn gated(ImageShape image, GatedPixelCnnConfig config) {
         return new GatedPixelCnn(new Init(scope, 2), image, config, 1);
+    }
+
+    /**
+     * 2 scales with 1 block of 4 features, for images of so many channels: zeros and ones, or 8
+     * bits.
+     */
+    static PixelCnnPlusPlusConfig plusPlus(int channels) {
+        Likelihood likelihood =
+                channels == 1
+                        ? Likelihoods.bernoulli()
+                        : Likelihoods.discretizedLogisticMixture(2, 256, channels);
+        return new PixelCnnPlusPlusConfig(2, 1, 4, 0, likelihood, 0);
+    }
+
+    /** With fresh weights, but blocks of which something is seen. */
+    PixelCnnPlusPlus plusPlus(ImageShape image, PixelCnnPlusPlusConfig config) {
+        PixelCnnPlusPlus model = new PixelCnnPlusPlus(new Init(scope, 6), image, config, 1);
+        model.parameters()
+                .forEach(
+                        (name, parameter) -> {
+                            if (name.matches(".*[.]ul?[.]out[.]weight")) {
+                                scale(parameter, 10);
+                            }
+                        });
+        return model;
     }
 
     private static float[] wave(int count, double frequency) {

@@ -188,6 +188,31 @@ final class FunctionsTest {
     }
 
     @Test
+    void subsampleTakesEverySecondPixel() {
+        Tensor y = Functions.subsample(inference(), counting(1, 2, 4, 2));
+        assertEquals(Shape.of(1, 1, 2, 2), y.shape());
+        assertArrayEquals(new float[] {0, 1, 4, 5}, y.toFloatArray());
+        y = Functions.subsample(inference(), counting(2, 4, 2, 1));
+        assertArrayEquals(new float[] {0, 4, 8, 12}, y.toFloatArray());
+        check(input(2, 4, 6, 3), Functions::subsample);
+        fails("got [1, 3, 4, 1]", () -> Functions.subsample(inference(), input(1, 3, 4, 1)));
+        fails("got [2, 6]", () -> Functions.subsample(inference(), input(2, 6)));
+    }
+
+    @Test
+    void concatEluKeepsBothSigns() {
+        Tensor y = Functions.concatElu(inference(), scope.of(Shape.of(2, 2), 1, -2, 0, 3));
+        float[] below = {0, -0.86466473f, -0.63212055f, -0.95021296f}; // e^-x - 1
+        assertArrayEquals(
+                new float[] {1, below[1], below[2], 2, 0, 3, 0, below[3]}, y.toFloatArray(), 1e-6f);
+        check(input(2, 3, 5), Functions::concatElu);
+        check(input(7), Functions::concatElu);
+        fails("scalar", () -> Functions.concatElu(inference(), scope.zeros(Shape.of())));
+        Tensor x = input(2, 3);
+        fails("must be [2, 6], got [2, 3]", () -> Ops.concatEluBackward(scope, x, x));
+    }
+
+    @Test
     void dropoutIsForTrainingOnly() {
         Random random = new Random(scope, 9);
         Dropout dropout = new Dropout(random, 4, 0.5f);

@@ -62,12 +62,12 @@ final class MaskedConvTest {
         Tensor vector = input(2, 12);
         Tensor map = input(2, 3, 4, 12);
         for (Taps taps : Taps.values()) {
-            for (Epilogue epilogue : new Epilogue[] {Epilogue.PLAIN, Epilogue.GATE}) {
+            for (Epilogue epilogue : List.of(Epilogue.PLAIN, Epilogue.GATE, Epilogue.GLU)) {
                 Options options = Options.of(taps, 3).withEpilogue(epilogue);
                 if (!taps.name().startsWith("VERTICAL")) {
                     options = options.withGroups(3);
                 }
-                int out = epilogue == Epilogue.GATE ? 6 : 12;
+                int out = epilogue.isGated() ? 6 : 12;
                 MaskedConv2d layer = new MaskedConv2d(init, 6, out, options);
                 assertEquals(List.of("weight", "bias"), List.copyOf(layer.parameters().keySet()));
                 List<Tensor> leaves = new ArrayList<>(layer.parameters().values());
@@ -213,7 +213,7 @@ final class MaskedConvTest {
             Tensor dy = Ops.randomNormal(scope, Shape.of(5, 17, 19, 45), random, 3);
             MaskedConvOps.Result r =
                     MaskedConvOps.forward(scope, x, weight, null, null, null, options, true);
-            Tensor dSums = MaskedConvOps.backwardGate(scope, r.gates(), dy);
+            Tensor dSums = MaskedConvOps.backwardGate(scope, options.epilogue(), r.gates(), dy);
             MaskedConvOps.Gradients d = MaskedConvOps.backwardWeight(scope, x, dSums, options);
             List<float[]> all = new ArrayList<>();
             for (Tensor t :
@@ -249,7 +249,7 @@ final class MaskedConvTest {
                                                 gradient)
                                         .gates()
                                 != null;
-                assertEquals(gradient && epilogue == Epilogue.GATE, kept);
+                assertEquals(gradient && epilogue.isGated(), kept);
             }
         }
     }
