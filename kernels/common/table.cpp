@@ -2,6 +2,7 @@
 #include "table.h"
 
 #include "adam/adam.h"
+#include "causal_attention/causal_attention.h"
 #include "dropout/dropout.h"
 #include "elementwise/elementwise.h"
 #include "embedding/embedding.h"
@@ -95,6 +96,8 @@ const jl_kernels* table() {
         JL_ENTRY(levels_of_values),
         &pixel_sampler_workspace,
         JL_ENTRY(pixel_sampler),
+        JL_ENTRY(causal_attention_forward),
+        JL_ENTRY(causal_attention_backward),
     };
     return &kernels;
 }
