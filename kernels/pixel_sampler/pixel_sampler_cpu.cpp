@@ -6,6 +6,7 @@
 
 #include <omp.h>
 
+#include "attend_cpu.h"
 #include "elementwise/elementwise.h"
 #include "masked_conv/strips_cpu.h"
 #include "program.h"
@@ -153,6 +154,8 @@ struct Sampler {
                    static_cast<size_t>(own.count) * sizeof(float));
             return;
         }
+        if (node.kind == JL_NODE_ATTENTION)
+            return attend(step, input(step), s.width, memory + n * image_floats, y, x);
         const float* from = at(input(step), n, y, x) + own.first;
         if (node.kind == JL_NODE_ADD) {
             const float* other = at(steps[static_cast<size_t>(node.other)], n, y, x) + own.first;

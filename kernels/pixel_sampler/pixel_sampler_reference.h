@@ -1,5 +1,5 @@
 // What pixel_sampler is held against: naive sampling, by a forward pass of the whole network for every pixel and group, with the
-// table's own masked_conv, and draws of draw.h.
+// table's own masked_conv and attention, and draws of draw.h.
 #pragma once
 #include "case_table.h"
 
@@ -75,6 +75,14 @@ class Network {
         return add(n);
     }
 
+    // Of a third as many channels as the input.
+    int attention(int input, int heads) {
+        jl_sampler_node n = node(JL_NODE_ATTENTION, nodes[static_cast<size_t>(input)].channels / 3);
+        n.input = input;
+        n.groups = heads;
+        return add(n);
+    }
+
     int64_t pixel_count() const { return shape.batch * shape.height * shape.width; }
     int64_t values() const { return pixel_count() * shape.channels; }
     int64_t parameter_count() const { return nodes.back().channels; }
@@ -146,6 +154,12 @@ class Network {
                 ok(kernels().masked_conv_forward(&s, map(n.input), n.data, n.bias, n.vector,
                                                  n.other < 0 ? nullptr : map(n.other), out.data(), nullptr,
                                                  w.get(), stream()));
+                return out;
+            }
+            case JL_NODE_ATTENTION: {
+                const jl_causal_attention s = {shape.batch, shape.height * shape.width, n.groups,
+                                               n.channels / n.groups};
+                ok(kernels().causal_attention_forward(&s, map(n.input), out.data(), nullptr, stream()));
                 return out;
             }
             case JL_NODE_ADD:

@@ -29,6 +29,7 @@ public final class SamplerProgram {
     private static final int MASKED_CONV = 3;
     private static final int ADD = 4;
     private static final int ACTIVATION = 5;
+    private static final int ATTENTION = 9;
     private static final MaskedConvOps.Options NO_TAPS =
             MaskedConvOps.Options.of(MaskedConvOps.Taps.RASTER_B, 1);
 
@@ -136,6 +137,18 @@ public final class SamplerProgram {
         long channels = node(input).channels;
         int code = function.code();
         return add(ACTIVATION, input, NONE, code, NO_TAPS, channels, null, null, null, 0, 0);
+    }
+
+    /**
+     * {@link CausalAttentionOps#forward} of a node's map.
+     *
+     * @param input number of an earlier node, which sees nothing of a pixel's own level
+     * @param heads as there
+     */
+    public int attention(int input, int heads) {
+        long dims = CausalAttentionOps.dims("sampler program", node(input).channels, heads);
+        MaskedConvOps.Options inHeads = NO_TAPS.withGroups(heads); // where a node has them
+        return add(ATTENTION, input, NONE, 0, inHeads, heads * dims, null, null, null, 0, 0);
     }
 
     /** Channels of a node's map. */

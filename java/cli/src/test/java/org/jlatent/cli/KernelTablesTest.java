@@ -15,6 +15,7 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
@@ -101,11 +102,21 @@ final class KernelTablesTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"pixel-cnn", "gated-pixel-cnn"})
-    void theEmulatedCudaKernelsTrainPixelsGivenPixelsLikeTheCpu(String model) throws Exception {
+    @CsvSource({"pixel-cnn, head=16", "gated-pixel-cnn, head=16", "gated-pixel-cnn, attention=2"})
+    void theEmulatedCudaKernelsTrainPixelsGivenPixelsLikeTheCpu(String model, String setting)
+            throws Exception {
         Path data = Files.write(folder.resolve("tiny.idx"), MainTest.idx(40, 6));
         List<String> few =
-                List.of(model, "--data", data.toString(), "--steps", "3", "--set", "batch=8");
+                List.of(
+                        model,
+                        "--data",
+                        data.toString(),
+                        "--steps",
+                        "3",
+                        "--set",
+                        "batch=8",
+                        "--set",
+                        setting);
         List<Map<String, Object>> both = onBoth(few);
         double cpu = (Double) both.get(1).get("nll");
         assertEquals(cpu, (Double) both.get(0).get("nll"), 1e-4);
