@@ -156,6 +156,23 @@ Maker masked_conv(jl_masked_conv s, bool backward) {
     };
 }
 
+// ---- causal_attention ----
+
+Maker causal_attention(jl_causal_attention s, bool backward) {
+    const size_t rows = count_of(s.batch * s.heads * s.positions), n = rows * count_of(s.dims);
+    return [=](Arrays& a) -> std::function<jl_status()> {
+        const float *qkv = a.normals(3 * n), *d_out = backward ? a.normals(n) : nullptr;
+        float *out = a.output("out", n), *log_sums = backward ? a.scratch(rows) : nullptr,
+              *d_qkv = backward ? a.output("d_qkv", 3 * n) : nullptr;
+        return [=, &a] {
+            const jl_kernels& k = a.kernels();
+            const jl_status status = k.causal_attention_forward(&s, qkv, out, log_sums, a.stream());
+            if (status != JL_OK || !backward) return status;
+            return k.causal_attention_backward(&s, qkv, out, log_sums, d_out, d_qkv, a.stream());
+        };
+    };
+}
+
 // ---- finite_scalar_quantize, l2_normalize ----
 
 Maker finite_scalar_quantize(int64_t rows) {
@@ -219,6 +236,14 @@ std::vector<Case> other_cases(Sizes size) {
         {"masked_conv 3x3 B gated forward 128x32x32x128", 0, products, kAllowed, masked_conv(conv, false)});
     cases.push_back({"masked_conv 3x3 B gated forward+backward 128x32x32x128", 0, 3 * products, kAllowed,
                      masked_conv(conv, true)});
+
+    const jl_causal_attention attention = {size(32, 2), size(1024, 37), size(8, 2), 64};
+    const double seen = static_cast<double>(attention.batch * attention.heads * attention.dims) *
+                        static_cast<double>(attention.positions * attention.positions);
+    cases.push_back(
+        {"causal_attention forward 32x1024x8x64", 0, 2 * seen, kAllowed, causal_attention(attention, false)});
+    cases.push_back({"causal_attention forward+backward 32x1024x8x64", 0, 9 * seen, kAllowed,
+                     causal_attention(attention, true)});
 
     const int64_t scalars = size(int64_t{1} << 22, 1000);
     cases.push_back({"finite_scalar_quantize forward 2^22x4", 36.0 * static_cast<double>(scalars), 0,

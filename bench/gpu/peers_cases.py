@@ -124,6 +124,12 @@ def image_inputs():
     return x, normals(128), normals(128)
 
 
+def causal_attention(qkv):
+    """From [batch, n, 3, heads, dims] to [batch, n, heads, dims]."""
+    q, k, v = qkv.permute(2, 0, 3, 1, 4)
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2)
+
+
 def other_cases():
     yield Case("likelihood bernoulli 16384x784",
                lambda: (normals(16384, 784), torch.rand(16384, 784, device="cuda"), torch.ones((), device="cuda")),
@@ -139,6 +145,10 @@ def other_cases():
     yield Case("softmax log forward 65536x256", lambda: (normals(65536, 256),), softmax, forward)
     yield Case("softmax log forward+backward 65536x256", lambda: (normals(65536, 256), normals(65536, 256)), softmax,
                with_gradients(1))
+    qkv = lambda: normals(32, 1024, 3, 8, 64)
+    yield Case("causal_attention forward 32x1024x8x64", lambda: (qkv(),), causal_attention, forward, products=True)
+    yield Case("causal_attention forward+backward 32x1024x8x64", lambda: (qkv(), normals(32, 1024, 8, 64)),
+               causal_attention, with_gradients(1), products=True)
     yield Case("finite_scalar_quantize forward 2^22x4", lambda: (normals(2**22, 4),), finite_scalar_quantize, forward,
                check=rows_apart)
     yield Case("l2_normalize forward 2^18x64", lambda: (normals(2**18, 64),), lambda x: F.normalize(x, dim=1), forward)

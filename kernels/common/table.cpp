@@ -2,6 +2,7 @@
 #include "table.h"
 
 #include "adam/adam.h"
+#include "causal_attention/causal_attention.h"
 #include "dropout/dropout.h"
 #include "elementwise/concat_elu.h"
 #include "elementwise/elementwise.h"
@@ -98,6 +99,8 @@ const jl_kernels* table() {
         JL_ENTRY(pixel_sampler),
         JL_ENTRY(concat_elu_forward),
         JL_ENTRY(concat_elu_backward),
+        JL_ENTRY(causal_attention_forward),
+        JL_ENTRY(causal_attention_backward),
     };
     return &kernels;
 }

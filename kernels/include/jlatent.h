@@ -228,6 +228,14 @@ typedef struct {
     int64_t dtype;                           /* jl_dtype of x and y */
 } jl_pad;
 
+/* ---- causal_attention ---- */
+typedef struct {
+    int64_t batch;
+    int64_t positions; /* n, in their order */
+    int64_t heads;
+    int64_t dims; /* of a head's query, key and value; from 1 to 128 */
+} jl_causal_attention;
+
 /* ---- pixel_sampler ---- */
 /* What a node's map [batch, height, width, channels] is; see pixel_sampler.h. */
 typedef enum {
@@ -239,7 +247,8 @@ typedef enum {
     JL_NODE_ACTIVATION = 5,  /* function(input) */
     JL_NODE_SUBSAMPLE = 6,   /* every second pixel of both sides of input: half the height and width */
     JL_NODE_UPSAMPLE = 7,    /* every pixel of input four times: twice the height and width */
-    JL_NODE_CONCAT_ELU = 8   /* elu(input), elu(-input): twice the channels */
+    JL_NODE_CONCAT_ELU = 8,  /* elu(input), elu(-input): twice the channels */
+    JL_NODE_ATTENTION = 9    /* of `input`, in `groups` heads; see causal_attention.h */
 } jl_node_kind;
 
 typedef struct {
@@ -248,7 +257,7 @@ typedef struct {
     int32_t other;    /* the same; of a masked_conv also -1: none */
     int32_t function; /* masked_conv: jl_epilogue; activation: jl_activation */
     int32_t taps;     /* masked_conv: jl_taps, with kernel and groups as in jl_masked_conv */
-    int32_t groups;
+    int32_t groups;   /* attention: heads */
     int64_t kernel;
     int64_t channels;    /* of the map; a gate has two filters for each */
     const float* data;   /* masked_conv: the weight */
@@ -457,6 +466,12 @@ typedef struct {
                                     jl_stream stream);
     jl_status (*concat_elu_backward)(const float* x, const float* dy, float* dx, int64_t rows,
                                      int64_t channels, jl_stream stream);
+    /* causal_attention.h */
+    jl_status (*causal_attention_forward)(const jl_causal_attention* shape, const float* qkv, float* out,
+                                          float* log_sums, jl_stream stream);
+    jl_status (*causal_attention_backward)(const jl_causal_attention* shape, const float* qkv,
+                                           const float* out, const float* log_sums, const float* d_out,
+                                           float* d_qkv, jl_stream stream);
 } jl_kernels;
 
 /* The table, or null when this machine can't run it (why: jl_open_error()). Never unloads, never fails twice

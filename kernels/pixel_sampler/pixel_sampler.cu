@@ -7,11 +7,12 @@
 // whole grid some 1.5 us. So a team is a cluster of 8 as long as all teams of 8 images run at the same time, up to 128 images
 // on 132 multiprocessors; with more images teams get smaller, down to a block, which needs no barrier but its own.
 //
-// Who computes what: a masked_conv's tiles, 32 filters by 8 pixels, go round the team's blocks; everything else is done by the
-// block that draws the image. In a tile every warp takes a part of the taps; its lanes are filters. So a sum's order depends on
+// Who computes what: a masked_conv's tiles, 32 filters by 8 pixels, go round the team's blocks, and so do pixels and heads of
+// attention; everything else is done by the block that draws the image. In a tile every warp takes a part of the taps; its lanes are filters. So a sum's order depends on
 // neither the batch nor the team.
 #include "pixel_sampler.h"
 
+#include "attend_cuda.h"
 #include "elementwise/concat_elu.h"
 #include "launch.h"
 #include "likelihood/draw_cuda.h"
@@ -222,6 +223,15 @@ struct Team {
         }
     }
 
+    __device__ void attend_all(const Step& step, const Pixels& pixels) {
+        for (int64_t i = 0; i < pixels.count; ++i)
+            for (int64_t head = 0; head < step.node.groups; ++head)
+                if (tiles++ % a.blocks == block)
+                    attend<kWarps>(step, a.steps[step.node.input], a.s.width,
+                                   a.memory + pixels.image(i) * a.image_floats, pixels.y, pixels.column(i),
+                                   head);
+    }
+
     __device__ void run(const Step& step, int64_t g, const Pixels& pixels) {
         if (step.node.kind == JL_NODE_MASKED_CONV) {
             const int64_t across = tiles_of(step.conv);
@@ -230,6 +240,7 @@ struct Team {
                     if (tiles++ % a.blocks == block) convolve(step, g, pixels, start, tile);
             return;
         }
+        if (step.node.kind == JL_NODE_ATTENTION) return attend_all(step, pixels);
         const Channels own = group_channels(step, g);
         for (int64_t n = block; n < count; n += a.blocks)
             for (int64_t i = threadIdx.x; i < pixels.width * own.count; i += kThreads) {

@@ -2,7 +2,8 @@
 //
 // Naive sampling runs the whole network once a pixel. But a pixel's parameters need only its own column of every feature map,
 // and that only the columns before it, which were computed when they were drawn [Ramachandran et al. 2017, Fast Generation for
-// Convolutional Autoregressive Models]. So a pixel costs the same in an image of any size.
+// Convolutional Autoregressive Models]. So a pixel costs the same in an image of any size, but where the network attends: then
+// what it reads, and multiplies, grows with the number of pixels before it.
 //
 // The network is a program: nodes in the order of their evaluation, each a map [batch, height, width, channels] from maps of
 // nodes before it; the last one's are the parameters of the distribution, as likelihood.h has them. With v the image's levels:
@@ -13,6 +14,8 @@
 //                 added to the sums, as the vertical stack's to the horizontal one's, or what a residual block passes by
 //   add           input + other
 //   activation    function(input)
+//   attention     of causal_attention.h, in raster order: input has queries, keys and values of all heads, [3, heads, dims], which
+//                 must not see their own pixel. Keys and values of a whole image are kept
 //   concat_elu    elu(input), elu(-input): twice its channels, of one group
 //   subsample     every second pixel of both sides of input, (2 i, 2 j), which must be even: half its height and width
 //   upsample      every pixel of input four times: twice its height and width
@@ -47,7 +50,7 @@
 //                 are such levels of -1
 // precision       f32
 // deterministic   yes, whatever the number of threads
-// FLOPs           a masked_conv's, once: for each image as much as one forward pass
+// FLOPs           a masked_conv's, and attention's, once: for each image as much as one forward pass
 #pragma once
 #include "host_device.h"
 #include "jlatent.h"

@@ -6,6 +6,7 @@
 
 #include <omp.h>
 
+#include "attend_cpu.h"
 #include "elementwise/concat_elu.h"
 #include "elementwise/elementwise.h"
 #include "masked_conv/strips_cpu.h"
@@ -175,6 +176,8 @@ struct Sampler {
             return resize(step, own, n, y, x, to);
         if (node.kind == JL_NODE_CONCAT_ELU)
             return concat_elu(at(input(step), n, y, x), input(step).node.channels, to);
+        if (node.kind == JL_NODE_ATTENTION)
+            return attend(step, input(step), s.width, memory + n * image_floats, y, x);
         const float* from = at(input(step), n, y, x) + own.first;
         if (node.kind == JL_NODE_ADD) {
             const float* other = at(steps[static_cast<size_t>(node.other)], n, y, x) + own.first;

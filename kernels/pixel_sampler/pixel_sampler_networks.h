@@ -83,6 +83,24 @@ Network codes(int64_t batch, int64_t height, int64_t width, int32_t levels) {
     return n;
 }
 
+// Gated PixelCNN whose horizontal stack attends to all pixels before; so does the vertical one, to rows above.
+Network attentive(int64_t batch, int64_t height, int64_t width, int heads, int64_t dims) {
+    Network n(batch, height, width, 1, 5);
+    n.shape.distribution = JL_CATEGORICAL;
+    const int64_t inner = heads * dims;
+    const int x = n.embedding(6);
+    int v = n.conv(x, {JL_VERTICAL_A, 3, 9, JL_GATE});
+    v = n.conv(n.attention(n.conv(v, {JL_RASTER_B, 1, 3 * inner}), heads), {JL_RASTER_B, 1, 9, JL_PLAIN, v});
+    int h = n.conv(x, {JL_HORIZONTAL_A, 3, 9, JL_GATE, n.conv(v, {JL_RASTER_B, 1, 18})});
+    const int link = n.conv(v, {JL_RASTER_B, 1, 3 * inner});
+    const int qkv = n.conv(h, {JL_RASTER_B, 1, 3 * inner, JL_PLAIN, link});
+    h = n.conv(n.attention(qkv, heads), {JL_RASTER_B, 1, 9, JL_PLAIN, h});
+    v = n.conv(v, {JL_VERTICAL_B, 3, 9, JL_GATE});
+    h = n.conv(h, {JL_HORIZONTAL_B, 3, 9, JL_GATE, n.conv(v, {JL_RASTER_B, 1, 18})});
+    n.conv(h, {JL_RASTER_B, 1, 5});
+    return n;
+}
+
 // PixelCNN++'s distribution: a pixel's channels together.
 Network mixture(int64_t batch, int64_t height, int64_t width, int64_t channels, int32_t levels) {
     Network n(batch, height, width, channels, levels);

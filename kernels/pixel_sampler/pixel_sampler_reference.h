@@ -1,5 +1,5 @@
 // What pixel_sampler is held against: naive sampling, by a forward pass of the whole network for every pixel and group, with the
-// table's own masked_conv, and draws of draw.h.
+// table's own masked_conv and attention, and draws of draw.h.
 #pragma once
 #include "case_table.h"
 
@@ -83,6 +83,13 @@ class Network {
     int resized(int input, jl_node_kind kind) {
         jl_sampler_node n = node(kind, nodes[static_cast<size_t>(input)].channels);
         n.input = input;
+        return add(n);
+    }
+    // Of a third as many channels as the input.
+    int attention(int input, int heads) {
+        jl_sampler_node n = node(JL_NODE_ATTENTION, nodes[static_cast<size_t>(input)].channels / 3);
+        n.input = input;
+        n.groups = heads;
         return add(n);
     }
 
@@ -176,6 +183,12 @@ class Network {
                 ok(kernels().masked_conv_forward(&s, map(n.input), n.data, n.bias, n.vector,
                                                  n.other < 0 ? nullptr : map(n.other), out.data(), nullptr,
                                                  w.get(), stream()));
+                return out;
+            }
+            case JL_NODE_ATTENTION: {
+                const jl_causal_attention s = {shape.batch, shape.height * shape.width, n.groups,
+                                               n.channels / n.groups};
+                ok(kernels().causal_attention_forward(&s, map(n.input), out.data(), nullptr, stream()));
                 return out;
             }
             case JL_NODE_ADD:

@@ -70,6 +70,13 @@ TEST(PixelSampler, CodesEqualNaiveSampling) {
     expect_naive(codes(3, 3, 5, 70));
 }
 
+TEST(PixelSampler, AttentionEqualsNaiveSampling) {
+    expect_naive(attentive(3, 4, 5, 2, 5));
+    expect_naive(attentive(1, 1, 66, 1, 1));  // more pixels before than are weighed together
+    expect_naive(attentive(1, 4, 17, 1, 4));
+    expect_naive(attentive(9, 3, 4, 2, 33));
+}
+
 TEST(PixelSampler, MixturesEqualNaiveSampling) {
     expect_naive(mixture(1, 5, 4, 1, 4));
     expect_naive(mixture(3, 3, 5, 3, 256));
@@ -89,6 +96,7 @@ TEST(PixelSampler, ImagesOfOneRowColumnOrPixel) {
         expect_naive(raster(2, height, width));
         expect_naive(gated(1, height, width, 5, true));
         expect_naive(colours(2, height, width, 3));
+        expect_naive(attentive(2, height, width, 2, 3));
     }
 }
 
@@ -125,6 +133,7 @@ TEST(PixelSampler, PartsOfImagesAreGiven) {
     check(colours(2, 4, 3, 5));
     check(mixture(2, 4, 5, 2, 8));
     check(plus_plus(2, 4, 8, 3, 5));
+    check(attentive(2, 4, 5, 2, 3));
 }
 
 // Bit for bit: the noise is chosen by the image's number, and sums do not know the batch.
@@ -303,6 +312,22 @@ TEST(PixelSampler, BadProgramsAreNamed) {
     });
     colour("node 0, pixels, must have 3 channels, got 4", [](Network& n) { n.nodes[0].channels = 4; });
     colour("node 5 is of unknown kind 17", [](Network& n) { n.nodes[5].kind = 17; });
+    const auto attend = [&](const std::string& text, const Change& change) {
+        Network n = attentive(1, 3, 4, 2, 5);
+        change(n);
+        expect(n, text);
+    };
+    const auto attention = [](Network& n) -> jl_sampler_node& {
+        return *std::find_if(n.nodes.begin(), n.nodes.end(),
+                             [](const jl_sampler_node& node) { return node.kind == JL_NODE_ATTENTION; });
+    };
+    attend("node 3, attention, must have heads of up to 128 channels, got 3 heads and 10 channels",
+           [&](Network& n) { attention(n).groups = 3; });
+    attend("got 0 heads and 10", [&](Network& n) { attention(n).groups = 0; });
+    attend("node 3, attention, has 8 channels, so node 2 must have three times as many, got 30",
+           [&](Network& n) { attention(n).channels = 8; });
+    attend("node 3, attention, sees whole pixels, but node 0 depends on channels of the pixel itself",
+           [&](Network& n) { attention(n).channels = 2, attention(n).input = 0; });
     colour("the last node sees the values that are drawn", [](Network& n) { n.nodes[1].taps = JL_RASTER_B; });
     colour("5 levels of 3 channels are so many parameters, got 12",
            [](Network& n) { n.nodes.back().channels = 12; });

@@ -7,6 +7,7 @@
 #pragma once
 #include <vector>
 
+#include "causal_attention/causal_attention.h"
 #include "elementwise/elementwise.h"
 #include "masked_conv/masked_conv.h"
 #include "pixel_draw.h"
@@ -65,6 +66,7 @@ struct Program {
     jl_status read_conv(const jl_pixel_sampler& s, int32_t i, Step* step);
     jl_status read_resized(const jl_pixel_sampler& s, int32_t i, Step* step);
     jl_status read_concat_elu(const jl_pixel_sampler& s, int32_t i, Step* step);
+    jl_status read_attention(int32_t i, Step* step);
     jl_status check_parameters(const jl_pixel_sampler& s) const;
 };
 
@@ -215,6 +217,31 @@ inline jl_status Program::read_concat_elu(const jl_pixel_sampler& s, int32_t i, 
     return JL_OK;
 }
 
+// Whatever sees only pixels before its own, or rows above it, may be attended to up to the pixel itself.
+inline jl_status Program::read_attention(int32_t i, Step* step) {
+    using program_detail::number;
+    const jl_sampler_node& n = step->node;
+    const Step& in = steps[static_cast<size_t>(n.input)];
+    const int64_t heads = n.groups, dims = heads < 1 ? 0 : n.channels / heads;
+    JL_REQUIRE(
+        heads >= 1 && n.channels % heads == 0 && dims <= kMostHeadDims,
+        "pixel_sampler: node %d, attention, must have heads of up to %lld channels, got %lld heads and "
+        "%lld channels",
+        i, number(kMostHeadDims), number(heads), number(n.channels));
+    JL_REQUIRE(
+        in.node.channels == 3 * n.channels,
+        "pixel_sampler: node %d, attention, has %lld channels, so node %d must have three times as many, "
+        "got %lld",
+        i, number(n.channels), n.input, number(in.node.channels));
+    JL_REQUIRE(in.halvings == 0, "pixel_sampler: node %d, attention, needs a map of the image's size", i);
+    JL_REQUIRE(in.when <= kPixel,
+               "pixel_sampler: node %d, attention, sees whole pixels, but node %d depends on channels of the "
+               "pixel itself",
+               i, n.input);
+    step->when = in.when;
+    return JL_OK;
+}
+
 inline jl_status Program::read_node(const jl_pixel_sampler& s, int32_t i, Step* step) {
     using program_detail::number;
     const jl_sampler_node& n = step->node;
@@ -278,6 +305,9 @@ inline jl_status Program::read_node(const jl_pixel_sampler& s, int32_t i, Step* 
         case JL_NODE_CONCAT_ELU:
             if (const jl_status status = read_concat_elu(s, i, step)) return status;
             break;
+        case JL_NODE_ATTENTION:
+            if (const jl_status status = read_attention(i, step)) return status;
+            break;
         default:
             return fail(JL_BAD_ARGUMENT, "pixel_sampler: node %d is of unknown kind %d", i, n.kind);
     }
@@ -309,6 +339,7 @@ jl_status Program::read(const jl_pixel_sampler* shape, const jl_sampler_node* no
         step.node = nodes[i];
         if (const jl_status status = read_node(s, i, &step)) return status;
         steps.push_back(step);
+        if (step.node.kind == JL_NODE_ATTENTION) steps[static_cast<size_t>(step.node.input)].rows = s.height;
         if (step.node.kind != JL_NODE_MASKED_CONV) continue;
         Step& in = steps[static_cast<size_t>(step.node.input)];
         if (step.taps.side > in.side) in.side = step.taps.side;

@@ -32,6 +32,7 @@ public final class SamplerProgram {
     private static final int SUBSAMPLE = 6;
     private static final int UPSAMPLE = 7;
     private static final int CONCAT_ELU = 8;
+    private static final int ATTENTION = 9;
     private static final MaskedConvOps.Options NO_TAPS =
             MaskedConvOps.Options.of(MaskedConvOps.Taps.RASTER_B, 1);
 
@@ -157,6 +158,18 @@ public final class SamplerProgram {
 
     private int resized(int kind, int input, long channels) {
         return add(kind, input, NONE, 0, NO_TAPS, channels, null, null, null, 0, 0);
+    }
+
+    /**
+     * {@link CausalAttentionOps#forward} of a node's map.
+     *
+     * @param input number of an earlier node, which sees nothing of a pixel's own level
+     * @param heads as there
+     */
+    public int attention(int input, int heads) {
+        long dims = CausalAttentionOps.dims("sampler program", node(input).channels, heads);
+        MaskedConvOps.Options inHeads = NO_TAPS.withGroups(heads); // where a node has them
+        return add(ATTENTION, input, NONE, 0, inHeads, heads * dims, null, null, null, 0, 0);
     }
 
     /** Channels of a node's map. */

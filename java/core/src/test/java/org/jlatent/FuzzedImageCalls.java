@@ -19,6 +19,7 @@ final class FuzzedImageCalls {
                 Map.entry("masked conv", FuzzedImageCalls::maskedConv),
                 Map.entry("masked conv gradients", FuzzedImageCalls::maskedConvGradients),
                 Map.entry("pixel sampler", FuzzedImageCalls::pixelSampler),
+                Map.entry("causal attention", FuzzedImageCalls::causalAttention),
                 Map.entry("max pool", f -> pool(f, false)),
                 Map.entry("average pool", f -> pool(f, true)),
                 Map.entry("pool winners", FuzzedImageCalls::forgedWinners));
@@ -239,6 +240,26 @@ final class FuzzedImageCalls {
             Fuzz f, SamplerProgram program, int input, MaskedConvOps.Options o, Shape weight) {
         Tensor bias = f.optional(weight.rank() == 0 ? 1 : weight.get(0));
         return program.maskedConv(input, f.tensor(weight), bias, null, SamplerProgram.NONE, o);
+    }
+
+    private static List<Made> causalAttention(Fuzz f) {
+        int heads = f.number(1, 3);
+        long channels = heads < 8 && f.chance(0.95) ? 3L * heads * f.extent() : f.extent();
+        Tensor qkv =
+                f.chance(0.5)
+                        ? f.tensor(f.extent(), f.extent(), channels)
+                        : f.tensor(f.extent(), f.extent(), f.extent(), channels);
+        boolean gradient = f.chance(0.5);
+        CausalAttentionOps.Result r = CausalAttentionOps.forward(f.scope(), qkv, heads, gradient);
+        Shape s = qkv.shape();
+        Shape y = s.withoutLast().withLast(s.get(-1) / 3);
+        if (!gradient) {
+            return made(r.y(), y);
+        }
+        Tensor dy = f.tensor(y.toArray());
+        return List.of(
+                new Made(r.y(), y),
+                new Made(CausalAttentionOps.backward(f.scope(), qkv, heads, r, dy), s));
     }
 
     private static PoolOps.Options options(Fuzz f, boolean average) {

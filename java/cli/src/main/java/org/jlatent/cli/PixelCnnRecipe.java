@@ -38,6 +38,12 @@ final class PixelCnnRecipe implements Recipe {
             Settings.integer("kernel", 3, 1, "of the other layers, odd");
     private static final Settings.Key<Integer> HEAD =
             Settings.integer("head", 32, 1, "features before a value's distribution");
+    private static final Settings.Key<Integer> ATTENTION =
+            Settings.integer(
+                    "attention",
+                    0,
+                    0,
+                    "heads, which divide the features, after half of the layers");
     static final Settings.Key<Integer> CLASSES =
             Settings.integer("classes", 0, 0, "of the images that it is conditioned on; 0: none");
 
@@ -119,7 +125,7 @@ final class PixelCnnRecipe implements Recipe {
         keys.addAll(List.of(KERNEL_FIRST, KERNEL, HEAD));
         keys.addAll(List.of(LIKELIHOOD, VaeRecipe.COMPONENTS));
         if (isGated()) {
-            keys.add(CLASSES);
+            keys.addAll(List.of(ATTENTION, CLASSES));
         }
         return keys;
     }
@@ -146,6 +152,7 @@ final class PixelCnnRecipe implements Recipe {
                             .withKernels(first, others)
                             .withHead(settings.get(HEAD))
                             .withLikelihood(likelihood(image, settings))
+                            .withAttention(settings.get(ATTENTION))
                             .withClasses(settings.get(CLASSES));
             return new GatedPixelCnn(init, image, config, seed);
         }

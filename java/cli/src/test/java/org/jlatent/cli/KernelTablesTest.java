@@ -103,8 +103,9 @@ final class KernelTablesTest {
     @ParameterizedTest
     @ValueSource(
             strings = {
-                "pixel-cnn",
-                "gated-pixel-cnn",
+                "pixel-cnn head=16",
+                "gated-pixel-cnn head=16",
+                "gated-pixel-cnn attention=2",
                 "pixel-cnn-pp scales=2 blocks=1 features=8 dropout=0.1"
             })
     void theEmulatedCudaKernelsTrainPixelsGivenPixelsLikeTheCpu(String model) throws Exception {

@@ -91,6 +91,7 @@ final class PixelCnnCommandsTest {
         "gated-pixel-cnn, batch=8",
         "gated-pixel-cnn, classes=3",
         "gated-pixel-cnn, kernel=5",
+        "gated-pixel-cnn, attention=4",
         "gated-pixel-cnn, data.channels=rgb",
     })
     void everyModelTrainsIsMeasuredAndDraws(String model, String setting) throws IOException {
@@ -184,6 +185,17 @@ final class PixelCnnCommandsTest {
         fails("binarize them, or choose a likelihood", training("pixel-cnn", "data.binarize=none"));
         fails("image 2 is of class 2", training("gated-pixel-cnn", "classes=2"));
         fails("set data.binarize=none", training("pixel-cnn", "likelihood=categorical"));
+        fails(
+                "divide the 32 features into heads of at most 128, got 5",
+                training("gated-pixel-cnn", "attention=5"));
+        fails(
+                "attention takes images whose pixels are drawn whole",
+                training(
+                        "gated-pixel-cnn",
+                        "attention=2",
+                        "features=6",
+                        "head=6",
+                        "data.channels=rgb"));
         fails("unknown setting 'classes'", training("pixel-cnn", "classes=2"));
 
         works(training("pixel-cnn"));

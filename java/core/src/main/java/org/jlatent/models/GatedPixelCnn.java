@@ -22,10 +22,17 @@ import org.jlatent.nn.Init;
  * conv1x1(g)}, {@code sum = sum + conv1x1(g)}; then {@code conv1x1(relu(conv1x1(relu(sum))))}. The
  * link from v leaves it after its gate; in the paper's figure 2 before.
  *
+ * <p>With {@link GatedPixelCnnConfig#attention}, after the middle layer {@code h = h +
+ * conv1x1(attention(conv1x1(h) + conv1x1(v)))}, a pixel attending to itself and to all before it
+ * [Chen et al. 2018, PixelSNAIL, sec. 2]: no distance is too far for it. h of a pixel sees nothing
+ * of the pixel's level, but later groups of channels see earlier ones: so attention takes images
+ * whose pixels are drawn whole, of one channel or with such a likelihood.
+ *
  * <p>The channels of an image are groups that see each other in their order, but for a likelihood
  * that draws whole pixels; features and head are multiples of them. Parameters: {@code
  * network.layer0.vertical.*}, {@code link}, {@code horizontal}, {@code skip}, {@code residual}, for
- * conditions {@code vertical.label}, {@code vertical.map} and so on; {@code network.head.*}, {@code
+ * conditions {@code vertical.label}, {@code vertical.map} and so on; {@code
+ * network.attention.above}, {@code qkv}, {@code out}; {@code network.head.*}, {@code
  * network.out.*}; {@code codes.*}.
  */
 public final class GatedPixelCnn extends AutoregressiveModel {
@@ -38,7 +45,7 @@ public final class GatedPixelCnn extends AutoregressiveModel {
      * @param image what it is to model
      * @param seed of {@link #random}
      * @throws IllegalArgumentException unless the likelihood is one of levels, and the image's
-     *     channels divide features and head
+     *     channels divide features and head, or, with attention, its pixels are drawn whole
      */
     public GatedPixelCnn(Init init, ImageShape image, GatedPixelCnnConfig config, long seed) {
         super(
@@ -68,6 +75,10 @@ public final class GatedPixelCnn extends AutoregressiveModel {
         int input = config.codes() ? image.channels() * features : image.channels();
         PixelNetwork net =
                 new PixelNetwork(init, input, config.conditionChannels(), config.classes());
+        Networks.require(
+                config.attention() == 0 || groups == 1,
+                "attention takes images whose pixels are drawn whole, not in groups of channels,",
+                groups);
         Options linear = Options.of(Taps.RASTER_B, 1);
         Options grouped = linear.withGroups(groups);
         int v = INPUT;
@@ -101,6 +112,12 @@ public final class GatedPixelCnn extends AutoregressiveModel {
             sum = net.convolve(layer + "skip", skip, config.head(), gated, sum);
             if (!last) {
                 h = net.convolve(layer + "residual", grouped, features, gated, first ? NONE : h);
+            }
+            if (config.attention() > 0 && i == (config.layers() - 1) / 2) {
+                int above = net.convolve("attention.above", linear, 3 * features, v, NONE);
+                int qkv = net.convolve("attention.qkv", linear, 3 * features, h, above);
+                int seen = net.attend(qkv, config.attention());
+                h = net.convolve("attention.out", linear, features, seen, h);
             }
         }
         int head =

@@ -1,6 +1,7 @@
 package org.jlatent.models;
 
 import java.util.Objects;
+import org.jlatent.CausalAttentionOps;
 import org.jlatent.nn.Likelihood;
 import org.jlatent.nn.Likelihoods;
 
@@ -18,6 +19,8 @@ import org.jlatent.nn.Likelihoods;
  * @param conditionChannels of the map that images are conditioned on; 0: none
  * @param codes whether levels are the numbers of something, such as a codebook's vectors, and not
  *     grey or colour: the network then sees a vector for each, which it learns
+ * @param attention heads of the attention to all pixels before, of features / heads dims each,
+ *     after the middle layer; 0: none
  */
 public record GatedPixelCnnConfig(
         int layers,
@@ -28,7 +31,8 @@ public record GatedPixelCnnConfig(
         Likelihood likelihood,
         int classes,
         int conditionChannels,
-        boolean codes) {
+        boolean codes,
+        int attention) {
     public GatedPixelCnnConfig {
         Networks.require(layers >= 1, "layers must be at least 1", layers);
         Networks.require(features >= 1, "features must be at least 1", features);
@@ -38,11 +42,23 @@ public record GatedPixelCnnConfig(
         Networks.require(classes >= 0, "classes must be at least 0", classes);
         Networks.require(
                 conditionChannels >= 0, "conditionChannels must be at least 0", conditionChannels);
+        Networks.require(attention >= 0, "attention must be at least 0", attention);
+        Networks.require(
+                attention == 0 || layers >= 2, "with attention, layers must be at least 2", layers);
+        Networks.require(
+                attention == 0
+                        || (features % attention == 0
+                                && features / attention <= CausalAttentionOps.MOST_DIMS),
+                "attention must divide the "
+                        + features
+                        + " features into heads of at most "
+                        + CausalAttentionOps.MOST_DIMS,
+                attention);
     }
 
     /** 5 layers of 32 features, 3x3 after 7x7, a head of 32; Bernoulli values, unconditional. */
     public static GatedPixelCnnConfig defaults() {
-        return new GatedPixelCnnConfig(5, 32, 3, 7, 32, Likelihoods.bernoulli(), 0, 0, false);
+        return new GatedPixelCnnConfig(5, 32, 3, 7, 32, Likelihoods.bernoulli(), 0, 0, false, 0);
     }
 
     /** Of both stacks. */
@@ -56,7 +72,8 @@ public record GatedPixelCnnConfig(
                 likelihood,
                 classes,
                 conditionChannels,
-                codes);
+                codes,
+                attention);
     }
 
     /** Channels of each stack's feature maps. */
@@ -70,7 +87,8 @@ public record GatedPixelCnnConfig(
                 likelihood,
                 classes,
                 conditionChannels,
-                codes);
+                codes,
+                attention);
     }
 
     /** Of the first layer, and of the others. */
@@ -84,7 +102,8 @@ public record GatedPixelCnnConfig(
                 likelihood,
                 classes,
                 conditionChannels,
-                codes);
+                codes,
+                attention);
     }
 
     /** Features before the parameters of a value. */
@@ -98,7 +117,8 @@ public record GatedPixelCnnConfig(
                 likelihood,
                 classes,
                 conditionChannels,
-                codes);
+                codes,
+                attention);
     }
 
     /** Of a value given those before it. */
@@ -112,7 +132,8 @@ public record GatedPixelCnnConfig(
                 values,
                 classes,
                 conditionChannels,
-                codes);
+                codes,
+                attention);
     }
 
     /** Classes that images are conditioned on; 0: none. */
@@ -126,13 +147,23 @@ public record GatedPixelCnnConfig(
                 likelihood,
                 count,
                 conditionChannels,
-                codes);
+                codes,
+                attention);
     }
 
     /** Channels of the map that images are conditioned on; 0: none. */
     public GatedPixelCnnConfig withConditionChannels(int channels) {
         return new GatedPixelCnnConfig(
-                layers, features, kernel, firstKernel, head, likelihood, classes, channels, codes);
+                layers,
+                features,
+                kernel,
+                firstKernel,
+                head,
+                likelihood,
+                classes,
+                channels,
+                codes,
+                attention);
     }
 
     /** Whether levels are the numbers of something. */
@@ -146,6 +177,22 @@ public record GatedPixelCnnConfig(
                 likelihood,
                 classes,
                 conditionChannels,
-                on);
+                on,
+                attention);
+    }
+
+    /** Heads of the attention to all pixels before; 0: none. */
+    public GatedPixelCnnConfig withAttention(int heads) {
+        return new GatedPixelCnnConfig(
+                layers,
+                features,
+                kernel,
+                firstKernel,
+                head,
+                likelihood,
+                classes,
+                conditionChannels,
+                codes,
+                heads);
     }
 }

@@ -10,6 +10,7 @@ import org.jlatent.Tape;
 import org.jlatent.Tensor;
 import org.jlatent.nn.Elementwise;
 import org.jlatent.nn.Embedding;
+import org.jlatent.nn.Functions;
 import org.jlatent.nn.Init;
 import org.jlatent.nn.MaskedConv2d;
 import org.jlatent.nn.Module;
@@ -87,6 +88,19 @@ final class PixelNetwork extends Module {
         }
     }
 
+    /** Every pixel attends to itself and to those before it, in heads. */
+    private record Attention(int x, int heads) implements Step {
+        @Override
+        public Tensor forward(Tape tape, List<Tensor> maps, Tensor labels) {
+            return Functions.causalAttention(tape, maps.get(x), heads);
+        }
+
+        @Override
+        public int addTo(SamplerProgram program, List<Integer> nodes, Tape tape, Tensor labels) {
+            return program.attention(nodes.get(x), heads);
+        }
+    }
+
     private static final Elementwise RELU = new Elementwise(Activation.RELU);
 
     private final Init init;
@@ -126,6 +140,17 @@ final class PixelNetwork extends Module {
     /** {@code max(x, 0)}; where a convolution's only use is that, its epilogue is cheaper. */
     int rectify(int x) {
         return add(new Rectifier(x), channels.get(x));
+    }
+
+    /**
+     * Attention of every pixel to itself and to those before it.
+     *
+     * @param x number of a feature map with queries, keys and values, which must not depend on the
+     *     pixel itself
+     * @return number of its feature map, of a third of the channels
+     */
+    int attend(int x, int heads) {
+        return add(new Attention(x, heads), channels.get(x) / 3);
     }
 
     /**

@@ -2,6 +2,7 @@ package org.jlatent.nn;
 
 import java.util.List;
 import java.util.function.Supplier;
+import org.jlatent.CausalAttentionOps;
 import org.jlatent.NormOps;
 import org.jlatent.Ops;
 import org.jlatent.Scope;
@@ -14,7 +15,8 @@ import org.jlatent.Tensor;
 /**
  * Operations without parameters, recorded on a tape: each returns a tensor of the tape's scope
  * through which gradients flow to whatever of its inputs is tracked. Shapes, and what is thrown
- * when they do not fit, as in {@link Ops}, {@link NormOps} and {@link ShapeOps}.
+ * when they do not fit, as in {@link Ops}, {@link NormOps}, {@link ShapeOps} and {@link
+ * CausalAttentionOps}.
  */
 public final class Functions {
     private Functions() {}
@@ -184,6 +186,24 @@ public final class Functions {
                 x,
                 ShapeOps.upsample(scope, x, factorY, factorX),
                 d -> ShapeOps.upsampleBackward(scope, d, factorY, factorX));
+    }
+
+    /**
+     * Attention of every position to itself and to those before it; of images, pixels in raster
+     * order.
+     *
+     * @param qkv {@code [batch, .., 3 heads dims]}
+     * @return {@code [batch, .., heads dims]}
+     */
+    public static Tensor causalAttention(Tape tape, Tensor qkv, int heads) {
+        Scope scope = tape.scope();
+        CausalAttentionOps.Result result =
+                CausalAttentionOps.forward(scope, qkv, heads, tape.recording());
+        return tape.record(
+                "causal attention",
+                qkv,
+                result.y(),
+                d -> CausalAttentionOps.backward(scope, qkv, heads, result, d));
     }
 
     private static void accumulate(Tape tape, Tensor tensor, Supplier<Tensor> gradient) {

@@ -2,6 +2,7 @@ package org.jlatent.models;
 
 import static org.jlatent.models.TinyPixelModels.small;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
@@ -16,6 +17,7 @@ import org.jlatent.Tensor;
 import org.jlatent.data.ImageShape;
 import org.jlatent.nn.Functions;
 import org.jlatent.nn.Init;
+import org.jlatent.nn.Likelihoods;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -94,6 +96,26 @@ final class AutoregressiveModelTest {
                         tiny.gated(shape, config.withClasses(3).withConditionChannels(2)),
                         new Condition(new int[] {2, 0}, tiny.map(IMAGES, shape, 2)));
             }
+        }
+    }
+
+    @Test
+    void attentionSeesNothingLater() {
+        for (ImageShape shape : SHAPES) {
+            GatedPixelCnnConfig config = small().withAttention(2);
+            if (shape.channels() == 1) {
+                seesNothingLater(tiny.gated(shape, config), Condition.none());
+                seesNothingLater(tiny.gated(shape, config.withLayers(2)), Condition.none());
+                continue;
+            }
+            // Channels in groups would see each other's levels; drawn together they do not.
+            IllegalArgumentException e =
+                    assertThrows(IllegalArgumentException.class, () -> tiny.gated(shape, config));
+            assertTrue(e.getMessage().contains("drawn whole"), e.getMessage());
+            tiny.gated(
+                    shape,
+                    config.withLikelihood(
+                            Likelihoods.discretizedLogisticMixture(2, 256, shape.channels())));
         }
     }
 
@@ -233,6 +255,36 @@ final class AutoregressiveModelTest {
                 field(model, 5, 3));
     }
 
+    /**
+     * What some pixel up to its own sees by two convolutions: all, but a row's last pixel, which is
+     * near only to pixels yet to come.
+     */
+    @Test
+    void attentionSeesFurtherThanItsConvolutions() {
+        ImageShape shape = new ImageShape(6, 9, 1);
+        GatedPixelCnnConfig near = small().withLayers(2).withKernels(3, 3);
+        assertEquals(
+                """
+                .........
+                .........
+                ..#####..
+                ..#####..
+                ..##o....
+                .........
+                """,
+                field(tiny.gated(shape, near), 4, 4));
+        assertEquals(
+                """
+                #########
+                #########
+                #########
+                ########.
+                ####o....
+                .........
+                """,
+                field(tiny.gated(shape, near.withAttention(3)), 4, 4));
+    }
+
     // ---- gradients ----
 
     /** Every second feature before a ReLU well above 0, the others well below. */
@@ -288,6 +340,18 @@ final class AutoregressiveModelTest {
         gradientsAreDifferences(
                 tiny.gated(shape, config.withClasses(0).withConditionChannels(0).withCodes(true)),
                 Condition.none());
+    }
+
+    @Test
+    void gradientsOfAttention() {
+        ImageShape shape = new ImageShape(3, 4, 1);
+        GatedPixelCnnConfig config =
+                small().withLayers(2)
+                        .withFeatures(4)
+                        .withHead(3)
+                        .withKernels(3, 3)
+                        .withAttention(2);
+        gradientsAreDifferences(tiny.gated(shape, config), Condition.none());
     }
 
     @Test

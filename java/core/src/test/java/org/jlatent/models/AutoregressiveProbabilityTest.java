@@ -153,6 +153,10 @@ final class AutoregressiveProbabilityTest {
             assertEquals(
                     1, total(tiny.gated(shape, small().withCodes(true)), Condition.none()), 1e-5);
         }
+        for (ImageShape shape : List.of(BITS, new ImageShape(3, 2, 1))) {
+            GatedPixelCnnConfig attentive = small().withAttention(2);
+            assertEquals(1, total(tiny.gated(shape, attentive), Condition.none()), 1e-5);
+        }
     }
 
     @Test
@@ -171,10 +175,14 @@ final class AutoregressiveProbabilityTest {
                 1,
                 total(tiny.gated(COLOURS, small().withLikelihood(three)), Condition.none()),
                 1e-5);
+        GatedPixelCnnConfig attentive = small().withLikelihood(four).withAttention(3);
+        assertEquals(1, total(tiny.gated(BITS, attentive.withCodes(true)), Condition.none()), 1e-5);
         // 8 features are no multiple of 3: a mixture's channels are no groups of the network.
         Likelihood mixture = Likelihoods.discretizedLogisticMixture(3, 3, 3);
         GatedPixelCnnConfig coupled = small().withFeatures(8).withLikelihood(mixture);
         assertEquals(1, total(tiny.gated(COLOURS, coupled), Condition.none()), 1e-5);
+        assertEquals(
+                1, total(tiny.gated(COLOURS, coupled.withAttention(2)), Condition.none()), 1e-5);
         PixelCnnConfig plain = PixelCnnConfig.defaults().withBlocks(1).withHead(9).withFeatures(6);
         for (Likelihood likelihood : List.of(three, mixture)) {
             Init init = new Init(tiny.scope, 4);
@@ -234,6 +242,16 @@ final class AutoregressiveProbabilityTest {
                 new Init(tiny.scope, 3), shape, Likelihoods.bernoulli(), null, net, 1) {};
     }
 
+    /** Attention to what some first layer makes of the image. */
+    private AutoregressiveModel attentive(ImageShape shape, Options first) {
+        PixelNetwork net = new PixelNetwork(new Init(tiny.scope, 3), shape.channels(), 0, 0);
+        int qkv = net.convolve("first", first, 18, INPUT, NONE);
+        Options linear = Options.of(Taps.RASTER_B, 1);
+        net.convolve("out", linear, shape.channels(), net.attend(qkv, 2), NONE);
+        return new AutoregressiveModel(
+                new Init(tiny.scope, 3), shape, Likelihoods.bernoulli(), null, net, 1) {};
+    }
+
     /** The test before notices if a value sees itself, or a later channel. */
     @Test
     void aLeakyMaskIsNoticed() {
@@ -242,6 +260,9 @@ final class AutoregressiveProbabilityTest {
         assertEquals(1, total(model(BITS, tight, linear), Condition.none()), 1e-5);
         AutoregressiveModel itself = model(BITS, Options.of(Taps.RASTER_B, 3), linear);
         assertNotEquals(1, total(itself, Condition.none()), 1e-2);
+        assertEquals(1, total(attentive(BITS, tight), Condition.none()), 1e-5);
+        AutoregressiveModel attended = attentive(BITS, Options.of(Taps.RASTER_B, 3));
+        assertNotEquals(1, total(attended, Condition.none()), 1e-2);
         Options grouped = tight.withGroups(3);
         Options linears = linear.withGroups(3);
         assertEquals(1, total(model(COLOURS, grouped, linears), Condition.none()), 1e-5);

@@ -181,6 +181,12 @@ final class AutoregressiveTrainingTest {
         fails("head must be at least 1, got 0", () -> config.withHead(0));
         fails("classes must be at least 0, got -1", () -> config.withClasses(-1));
         fails("conditionChannels must be at least 0", () -> config.withConditionChannels(-1));
+        fails("attention must be at least 0, got -1", () -> config.withAttention(-1));
+        fails("features into heads of at most 128, got 5", () -> config.withAttention(5));
+        fails("heads of at most 128, got 1", () -> config.withFeatures(129).withAttention(1));
+        fails(
+                "with attention, layers must be at least 2, got 1",
+                () -> config.withLayers(1).withAttention(2));
         fails("likelihood", () -> config.withLikelihood(null));
         PixelCnnConfig plain = PixelCnnConfig.defaults();
         fails("kernel must be odd, got 2", () -> plain.withKernels(7, 2));

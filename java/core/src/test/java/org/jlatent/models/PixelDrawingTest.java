@@ -70,6 +70,18 @@ final class PixelDrawingTest {
     }
 
     @Test
+    void withAttention() {
+        GatedPixelCnnConfig config = TinyPixelModels.small().withAttention(2);
+        compare(scaled(models.gated(GREY, config)), Condition.none(), 3);
+        GatedPixelCnnConfig codes =
+                config.withLikelihood(Likelihoods.categorical(7)).withCodes(true).withAttention(3);
+        compare(scaled(models.gated(new ImageShape(3, 9, 1), codes)), Condition.none(), 2);
+        GatedPixelCnnConfig wholePixels =
+                config.withLikelihood(Likelihoods.discretizedLogisticMixture(2, 256, 3));
+        compare(scaled(models.gated(COLOUR, wholePixels)), Condition.none(), 2);
+    }
+
+    @Test
     void channelsOneAfterTheOther() {
         compare(scaled(models.gated(COLOUR, TinyPixelModels.small())), Condition.none(), 2);
         compare(

@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
 import java.util.function.BiFunction;
+import org.jlatent.CausalAttentionOps;
 import org.jlatent.Device;
 import org.jlatent.DeviceException;
 import org.jlatent.EmbeddingOps;
@@ -165,6 +166,41 @@ final class FunctionsTest {
         assertArrayEquals(new float[] {0.25f, 0.75f}, p.toFloatArray(), 1e-6f);
         Tensor log = Functions.logSoftmax(inference(), scope.of(Shape.of(2), 1e30f, -1e30f));
         assertArrayEquals(new float[] {0, -2e30f}, log.toFloatArray(), 1e24f);
+    }
+
+    @Test
+    void causalAttentionWeighsWhatCameBefore() {
+        check(input(2, 3, 2, 12), (tape, t) -> Functions.causalAttention(tape, t, 2));
+        check(input(2, 5, 3), (tape, t) -> Functions.causalAttention(tape, t, 1));
+        // Keys are 0, so values so far have the same weight; each head has its own.
+        Tensor qkv =
+                scope.of(
+                        Shape.of(1, 3, 6), 5, 7, 0, 0, 1, 10, 5, 7, 0, 0, 3, 20, 5, 7, 0, 0, 5, 60);
+        Tensor y = Functions.causalAttention(inference(), qkv, 2);
+        assertEquals(Shape.of(1, 3, 2), y.shape());
+        assertArrayEquals(new float[] {1, 10, 2, 15, 3, 30}, y.toFloatArray(), 1e-5f);
+        // A key that fits: e^(log 3) against e^0.
+        float key = (float) Math.log(3);
+        Tensor fits = scope.of(Shape.of(1, 2, 3), 1, 0, 0, 1, key, 4);
+        assertArrayEquals(
+                new float[] {0, 3},
+                Functions.causalAttention(inference(), fits, 1).toFloatArray(),
+                1e-6f);
+        for (int heads : new int[] {0, -1, 3}) {
+            fails(
+                    "got 12 channels and " + heads + " heads",
+                    () -> Functions.causalAttention(inference(), input(1, 2, 12), heads));
+        }
+        fails("got 387 channels", () -> CausalAttentionOps.forward(scope, input(1, 387), 1, false));
+        fails("got [3]", () -> CausalAttentionOps.forward(scope, input(3), 1, false));
+        CausalAttentionOps.Result r = CausalAttentionOps.forward(scope, qkv, 2, true);
+        fails(
+                "dy must be [1, 3, 2], got [3, 2]",
+                () -> CausalAttentionOps.backward(scope, qkv, 2, r, input(3, 2)));
+        CausalAttentionOps.Result none = CausalAttentionOps.forward(scope, qkv, 2, false);
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> CausalAttentionOps.backward(scope, qkv, 2, none, y));
     }
 
     @Test
