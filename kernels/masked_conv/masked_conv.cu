@@ -7,6 +7,15 @@
 namespace jlatent::JL_TABLE {
 namespace {
 
+// What kernels count in 32 bits.
+jl_status check_extents(const char* operation, const jl_masked_conv& s) {
+    for (const int64_t extent : {s.height, s.width, s.channels, s.filters})
+        JL_REQUIRE(extent < int64_t{1} << 30,
+                   "%s: on CUDA height, width, channels and filters must be below 2^30, one is %lld",
+                   operation, static_cast<long long>(extent));
+    return JL_OK;
+}
+
 // One block a tile, for any shape that fits in memory but absurd ones.
 template <class... Parameters, class... Args>
 jl_status launch_blocks(const char* operation, int64_t blocks, jl_stream stream,
@@ -17,33 +26,42 @@ jl_status launch_blocks(const char* operation, int64_t blocks, jl_stream stream,
     return launch(operation, static_cast<unsigned>(blocks), kBlock, 0, stream, kernel, args...);
 }
 
-// What becomes of the sums at columns f and g of a pixel, -1: none; of a gate, those of one output.
+// What becomes of sums.
 struct Epilogue {
     int64_t columns;
     int32_t kind;  // jl_epilogue
     const float *bias, *vector, *map;
     float *out, *gates;
 
-    __device__ void store(int64_t pixel, int64_t image, int64_t f, int64_t g, float a, float b) const {
-        if (f >= 0) a = total(pixel, image, f, a);
-        if (g >= 0) b = total(pixel, image, g, b);
-        if (kind != JL_GATE) {
-            const bool rectified = kind == JL_RECTIFIED;
-            if (f >= 0) out[pixel * columns + f] = rectified && a < 0.0f ? 0.0f : a;
-            if (g >= 0) out[pixel * columns + g] = rectified && b < 0.0f ? 0.0f : b;
-        } else if (f >= 0) {
+    // The same for one pixel alone.
+    __device__ Epilogue at(int64_t pixel, int64_t image) const {
+        Epilogue e = *this;
+        if (vector != nullptr) e.vector += image * columns;
+        if (map != nullptr) e.map += pixel * columns;
+        if (gates != nullptr) e.gates += pixel * columns;
+        e.out += pixel * (kind == JL_GATE ? columns / 2 : columns);
+        return e;
+    }
+    // Its columns f and g, -1: none; of a gate, those of one output.
+    __device__ void store(int f, int g, float a, float b) const {
+        if (f < 0) return;
+        a = total(f, a);
+        if (g >= 0) b = total(g, b);
+        if (kind == JL_GATE) {
             a = fast_tanh(a);
             b = sigmoid(b);
-            out[pixel * (columns / 2) + f] = a * b;
-            if (gates == nullptr) return;
-            gates[pixel * columns + f] = a;
-            gates[pixel * columns + g] = b;
+            out[f] = a * b;
+            if (gates != nullptr) gates[f] = a, gates[g] = b;
+        } else {
+            const bool rectified = kind == JL_RECTIFIED;
+            out[f] = rectified && a < 0.0f ? 0.0f : a;
+            if (g >= 0) out[g] = rectified && b < 0.0f ? 0.0f : b;
         }
     }
-    __device__ float total(int64_t pixel, int64_t image, int64_t f, float a) const {
+    __device__ float total(int f, float a) const {
         if (bias != nullptr) a += bias[f];
-        if (vector != nullptr) a += vector[image * columns + f];
-        if (map != nullptr) a += map[pixel * columns + f];
+        if (vector != nullptr) a += vector[f];
+        if (map != nullptr) a += map[f];
         return a;
     }
 };
@@ -60,20 +78,21 @@ __global__ void __launch_bounds__(kBlock, 1)
     for (int r = 0; r < 4; ++r) {
         const int64_t pixel = first + TileSums::row(r / 2, r % 2);
         if (pixel >= pixels) break;
-        const int64_t image = pixel / (c.s.height * c.s.width);
+        const Epilogue own = epilogue.at(pixel, pixel / (c.s.height * c.s.width));
         JL_UNROLL
         for (int i = 0; i < 2 * kWarpPairs; ++i) {
-            const int64_t pair = first_pair + TileSums::pair(i / 2);
-            const int e = i % 2, q = 2 * lane_slot() + e;  // the sum in each mma, and its column there
-            epilogue.store(pixel, image, c.columns.of(pair, 0, q), c.columns.of(pair, 1, q),
-                           tile.sum[r / 2][i / 2 * 2][r % 2 * 2 + e],
-                           tile.sum[r / 2][i / 2 * 2 + 1][r % 2 * 2 + e]);
+            const int pair = static_cast<int>(first_pair) + TileSums::pair(i / 2), e = i % 2,
+                      q = 2 * lane_slot() + e;  // a sum's column in each mma
+            own.store(c.columns.of(pair, 0, q), c.columns.of(pair, 1, q),
+                      tile.sum[r / 2][i / 2 * 2][r % 2 * 2 + e],
+                      tile.sum[r / 2][i / 2 * 2 + 1][r % 2 * 2 + e]);
         }
     }
 }
 
 jl_status launch_sums(const char* operation, const Sums& c, const float* in, const float* weight,
                       const Epilogue& epilogue, jl_workspace workspace, jl_stream stream) {
+    if (const jl_status status = check_extents(operation, c.s)) return status;
     uint32_t* packed = reinterpret_cast<uint32_t*>(workspace_floats(workspace));
     if (const jl_status status =
             launch_blocks(operation, (c.steps * c.pairs * kWarp + kBlock - 1) / kBlock, stream, pack_kernel,
@@ -190,6 +209,7 @@ jl_status masked_conv_backward_weight(const jl_masked_conv* shape, const float* 
     if (const jl_status status = check_masked_conv_backward_weight(shape, x, d_a, d_weight, workspace))
         return status;
     const jl_masked_conv s = *shape;
+    if (const jl_status status = check_extents("masked_conv_backward_weight", s)) return status;
     const Taps taps = taps_of(s);
     const Splits splits(s);
     float* partial = workspace_floats(workspace);

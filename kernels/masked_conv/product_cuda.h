@@ -64,25 +64,19 @@ __device__ inline void add_products(const RowParts& a, const ColumnParts<kTiles>
     for (int i = 0; i < 8 * kTiles; ++i) sum[i % 2][first + i / 8][i / 2 % 4] += own[i % 2][i / 8][i / 2 % 4];
 }
 
-// Channels [first, first + 4) of a pixel's row, which begins at row * channels, on their way; zeros past the last, and
-// where the row is -1.
+// `count` of four floats on their way, and zeros for the rest. Quads of arrays whose rows have so many.
 struct QuadCopy {
-    const float* in;
-    int64_t channels;
-    bool wide;  // whether every quad is 16 aligned bytes
+    bool wide;  // whether every quad is four floats, or none, and 16 aligned bytes
 
-    __device__ QuadCopy(const float* in_, int64_t channels_)
-        : in(in_), channels(channels_), wide(channels_ % 4 == 0 && aligned16(in_)) {}
+    __device__ QuadCopy(const float* array, int64_t channels) : wide(channels % 4 == 0 && aligned16(array)) {}
 
-    __device__ void operator()(int64_t row, int64_t first, float* to) const {
-        const int64_t left = row < 0 ? 0 : channels - first;
-        const float* from = left > 0 ? in + row * channels + first : in;
+    __device__ void operator()(const float* from, int count, float* to) const {
         if (wide) {
-            copy_async_16(to, from, left > 0);
+            copy_async_16(to, from, count > 0);
             return;
         }
         JL_UNROLL
-        for (int k = 0; k < 4; ++k) copy_async_4(to + k, k < left ? from + k : in, k < left);
+        for (int k = 0; k < 4; ++k) copy_async_4(to + k, k < count ? from + k : from, k < count);
     }
 };
 

@@ -25,9 +25,9 @@ struct Columns {
     bool gate;
 
     int64_t pairs() const { return gate ? (count / 2 + 7) / 8 : (count + 15) / 16; }
-    __device__ int64_t of(int64_t pair, int half, int i) const {
-        const int64_t most = gate ? count / 2 : count,
-                      column = gate ? pair * 8 + i : pair * 16 + half * 8 + i;
+    __device__ int of(int pair, int half, int i) const {
+        const int all = static_cast<int>(count), most = gate ? all / 2 : all,
+                  column = gate ? pair * 8 + i : pair * 16 + half * 8 + i;
         return column >= most ? -1 : gate ? column + half * most : column;
     }
 };
@@ -73,7 +73,7 @@ static __global__ void pack_kernel(Sums c, const float* __restrict__ weight, Fou
     FourWords words[kParts];
     JL_UNROLL
     for (int half = 0; half < 2; ++half) {
-        const int64_t column = c.columns.of(pair, half, lane_group());
+        const int64_t column = c.columns.of(static_cast<int>(pair), half, lane_group());
         float w[4];
         JL_UNROLL
         for (int k = 0; k < 4; ++k) {
@@ -103,45 +103,54 @@ struct StepShared {
 // Copies the neighbours of a tile's pixels, step by step: a thread one of the four quads of two of them.
 struct NeighbourCopy {
     static constexpr int kPixels = kTileRows * 4 / kBlock;
-    QuadCopy copy;
     const Sums& c;
-    int64_t quad;  // of the tap
-    int tap;
-    int64_t pixel[kPixels], x[kPixels], y[kPixels], neighbour[kPixels];  // -1: outside
+    const float* in;
+    QuadCopy copy;
+    int64_t pixel[kPixels];
+    int x[kPixels], y[kPixels];       // y -1: past the last pixel
+    const float* neighbour[kPixels];  // null: outside
+    int tap, quad;                    // the next step's; a quad of the tap
 
-    __device__ NeighbourCopy(const Sums& c_, const float* in, int64_t first)
-        : copy(in, c_.depth), c(c_), quad(threadIdx.x % 4), tap(-1) {
+    __device__ NeighbourCopy(const Sums& c_, const float* in_, int64_t first)
+        : c(c_), in(in_), copy(in_, c_.depth), tap(-1), quad(static_cast<int>(threadIdx.x) % 4) {
         JL_UNROLL
         for (int i = 0; i < kPixels; ++i) {
             pixel[i] = first + row(i);
-            x[i] = pixel[i] % c.s.width;
-            y[i] = pixel[i] / c.s.width % c.s.height;
+            x[i] = static_cast<int>(pixel[i] % c.s.width);
+            const int64_t line = pixel[i] / c.s.width;
+            y[i] = line < c.s.batch * c.s.height ? static_cast<int>(line % c.s.height) : -1;
         }
         move_to(0);
     }
 
     __device__ static int row(int i) { return static_cast<int>(threadIdx.x) / 4 + i * (kBlock / 4); }
 
-    // To a tap, and past the last one to none.
+    // To the tap that has the quad, from `to` on; past the last one nothing is inside.
     __device__ void move_to(int to) {
-        while (quad >= c.quads.a_tap) quad -= c.quads.a_tap, ++to;
+        const int a_tap = static_cast<int>(c.quads.a_tap);
+        while (quad >= a_tap) quad -= a_tap, ++to;
         if (to == tap) return;
         tap = to;
-        const int across = static_cast<int>(c.taps.across()), sign = c.gradient ? -1 : 1;
-        const int64_t dy = sign * (tap / across - c.taps.above), dx = sign * (tap % across - c.taps.side);
+        const int across = static_cast<int>(c.taps.across()), sign = c.gradient ? -1 : 1,
+                  dy = sign * (tap / across - static_cast<int>(c.taps.above)),
+                  dx = sign * (tap % across - static_cast<int>(c.taps.side));
         JL_UNROLL
         for (int i = 0; i < kPixels; ++i) {
-            const int64_t at_x = x[i] + dx, at_y = y[i] + dy;
-            const bool inside = tap < c.taps.count() && pixel[i] < c.s.batch * c.s.height * c.s.width &&
-                                at_x >= 0 && at_x < c.s.width && at_y >= 0 && at_y < c.s.height;
-            neighbour[i] = inside ? pixel[i] + dy * c.s.width + dx : -1;
+            const int at_x = x[i] + dx, at_y = y[i] + dy;
+            const bool inside = tap < c.taps.count() && y[i] >= 0 && at_x >= 0 && at_x < c.s.width &&
+                                at_y >= 0 && at_y < c.s.height;
+            neighbour[i] = inside ? in + (pixel[i] + dy * c.s.width + dx) * c.depth : nullptr;
         }
     }
 
     __device__ void next(float* to) {
+        const int left = static_cast<int>(c.depth) - quad * 4;
         JL_UNROLL
-        for (int i = 0; i < kPixels; ++i)
-            copy(neighbour[i], quad * 4, to + row(i) * kStep + threadIdx.x % 4 * 4);
+        for (int i = 0; i < kPixels; ++i) {
+            const bool inside = neighbour[i] != nullptr;
+            copy(inside ? neighbour[i] + quad * 4 : in, inside ? left : 0,
+                 to + row(i) * kStep + threadIdx.x % 4 * 4);
+        }
         quad += 4;
         move_to(tap);
     }

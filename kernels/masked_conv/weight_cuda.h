@@ -99,35 +99,40 @@ struct WeightSums {
     __device__ void add_all(const float* x, const float* d_a, int64_t first, int64_t end) {
         JL_SHARED(PixelsShared, shared, [2]);
         constexpr int kPixels = kStep * kWarp / kBlock;  // a thread's: one quad of each
-        const int own = static_cast<int>(threadIdx.x) % kWarp;
+        const int own = static_cast<int>(threadIdx.x) % kWarp, width = static_cast<int>(s.width),
+                  height = static_cast<int>(s.height);
         const QuadCopy copy_x(x, s.channels), copy_d(d_a, s.filters);
-        const int64_t tap = (quad + own) / splits.quads.a_tap,
-                      channel = (quad + own) % splits.quads.a_tap * 4, own_filter = filter + own * 4;
         const bool any = quad + own < splits.quads.all;
-        const int64_t dy = any ? taps.dy(tap) : 0, dx = any ? taps.dx(tap) : 0;
-        int64_t at_x[kPixels], at_y[kPixels];  // of the next step's neighbours
+        const int64_t tap = any ? (quad + own) / splits.quads.a_tap : 0,
+                      channel = (quad + own) % splits.quads.a_tap * 4, own_filter = filter + own * 4;
+        const int dy = static_cast<int>(taps.dy(tap)), dx = static_cast<int>(taps.dx(tap)),
+                  channels = any ? static_cast<int>(s.channels - channel) : 0,
+                  filters = static_cast<int>(s.filters - own_filter);
+        // Of the next step's neighbours.
+        int at_x[kPixels], at_y[kPixels];
         JL_UNROLL
         for (int i = 0; i < kPixels; ++i) {
             const int64_t pixel = first + pixel_of(i);
-            at_x[i] = pixel % s.width;
-            at_y[i] = pixel / s.width % s.height;
+            at_x[i] = static_cast<int>(pixel % width) + dx;
+            at_y[i] = static_cast<int>(pixel / width % height) + dy;
         }
-        const int64_t step_x = kStep % s.width, step_y = kStep / s.width % s.height;
+        const int step_x = kStep % width, step_y = kStep / width % height;
         const auto copy_step = [&](int64_t base, int buffer) {
+            const int left = end - base < kStep ? static_cast<int>(end - base) : kStep;
             JL_UNROLL
             for (int i = 0; i < kPixels; ++i) {
-                const int64_t pixel = base + pixel_of(i), to_x = at_x[i] + dx, to_y = at_y[i] + dy;
+                const int p = pixel_of(i), to = p * kPixelStride + own * 4;
                 const bool inside =
-                    any && pixel < end && to_x >= 0 && to_x < s.width && to_y >= 0 && to_y < s.height;
-                const int to = pixel_of(i) * kPixelStride + own * 4;
-                copy_x(inside ? pixel + dy * s.width + dx : -1, channel, shared[buffer].x + to);
-                copy_d(pixel < end && own_filter < s.filters ? pixel : -1, own_filter,
-                       shared[buffer].d_a + to);
+                    p < left && at_x[i] >= 0 && at_x[i] < width && at_y[i] >= 0 && at_y[i] < height;
+                copy_x(inside && any ? x + (base + p + dy * s.width + dx) * s.channels + channel : x,
+                       inside ? channels : 0, shared[buffer].x + to);
+                copy_d(p < left && filters > 0 ? d_a + (base + p) * s.filters + own_filter : d_a,
+                       p < left ? filters : 0, shared[buffer].d_a + to);
                 at_x[i] += step_x;
-                const bool row = at_x[i] >= s.width;
-                at_x[i] -= row ? s.width : 0;
+                const bool row = at_x[i] >= width + dx;
+                at_x[i] -= row ? width : 0;
                 at_y[i] += step_y + (row ? 1 : 0);
-                at_y[i] -= at_y[i] >= s.height ? s.height : 0;
+                at_y[i] -= at_y[i] >= height + dy ? height : 0;
             }
         };
         copy_step(first, 0);
