@@ -11,7 +11,8 @@
 //                     gets elements 2t and 2t + 1 of row g of each; transposed: of column g.
 // copy_async_16       16 bytes from global to shared memory; they are there once the thread has waited for the group that
 //                     copy_async_commit() closed, and another thread sees them behind a barrier. copy_async_wait<n>():
-//                     until at most the n youngest groups are still on their way.
+//                     until at most the n youngest groups are still on their way. With a condition that does not hold, zeros
+//                     arrive, and nothing is read. copy_async_4: 4 bytes, so too.
 #pragma once
 #include "launch.h"
 
@@ -65,6 +66,18 @@ __device__ __forceinline__ void copy_async_16(void* to, const void* from) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(to)), "l"(from) : "memory");
 }
 
+__device__ __forceinline__ void copy_async_16(void* to, const void* from, bool live) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from),
+                 "r"(live ? 16 : 0)
+                 : "memory");
+}
+
+__device__ __forceinline__ void copy_async_4(void* to, const void* from, bool live) {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(shared_address(to)), "l"(from),
+                 "r"(live ? 4 : 0)
+                 : "memory");
+}
+
 __device__ __forceinline__ void copy_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 
 template <int kGroupsLeft>
@@ -92,6 +105,17 @@ __device__ inline float f16_value(uint16_t half) {
     float value;
     asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(half));
     return value;
+#endif
+}
+
+// The same as bf16.
+__device__ inline uint32_t bf16_pair(float low, float high) {
+#ifdef JL_EMULATED
+    return bf16_of_float(low) | static_cast<uint32_t>(bf16_of_float(high)) << 16;
+#else
+    uint32_t pair;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+    return pair;
 #endif
 }
 

@@ -210,6 +210,37 @@ TEST(Mma, CopiesArriveWhenTheyAreWaitedFor) {
     EXPECT_TRUE(std::isnan(out[0])) << "waits for too little";
 }
 
+// Every third of the copies is of nothing.
+__global__ void conditional_kernel(const float* from, const float* end, float* out) {
+    struct alignas(16) Buffers {
+        float wide[32 * 4], narrow[32];
+    };
+    JL_SHARED(Buffers, shared, [1]);
+    const int t = static_cast<int>(threadIdx.x);
+    const bool live = t % 3 != 0;
+    copy_async_16(shared[0].wide + t * 4, live ? from + t * 4 : end, live);
+    copy_async_4(shared[0].narrow + t, live ? from + t * 4 + 1 : end, live);
+    copy_async_commit();
+    copy_async_wait<0>();
+    for (int i = 0; i < 4; ++i) out[t * 5 + i] = shared[0].wide[t * 4 + i];
+    out[t * 5 + 4] = shared[0].narrow[t];
+}
+
+TEST(Mma, CopiesOfNothingAreZerosAndReadNothing) {
+    struct alignas(16) {
+        float v[128];
+    } from;
+    for (int i = 0; i < 128; ++i) from.v[i] = static_cast<float>(i + 1);
+    std::vector<float> out(160);
+    const float* nowhere = nullptr;
+    ASSERT_EQ(launch("test", 1, 32, 0, nullptr, conditional_kernel, from.v, nowhere, out.data()), JL_OK);
+    for (int i = 0; i < 160; ++i) {
+        const int t = i / 5;
+        const float expected = from.v[t * 4 + (i % 5 == 4 ? 1 : i % 5)];
+        EXPECT_EQ(out[static_cast<size_t>(i)], t % 3 == 0 ? 0.0f : expected) << i;
+    }
+}
+
 __global__ void missing_lanes_kernel(const uint16_t* a, float* sum) {
     const uint32_t words[4] = {a[0], 0, 0, 0}, two[2] = {a[0], 0};
     float c[4] = {};

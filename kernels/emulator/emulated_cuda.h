@@ -54,7 +54,8 @@
 #define load_matrices(out, row) jlatent::emulator::load_matrices_from(out, row, false, JL_HERE("ldmatrix"))
 #define load_matrices_transposed(out, row) \
     jlatent::emulator::load_matrices_from(out, row, true, JL_HERE("ldmatrix.trans"))
-#define copy_async_16(to, from) jlatent::emulator::copy_async_to(to, from, JL_HERE("cp.async"))
+#define copy_async_16(...) jlatent::emulator::copy_async<uint64_t, 2>(JL_HERE("cp.async"), __VA_ARGS__)
+#define copy_async_4(...) jlatent::emulator::copy_async<uint32_t, 1>(JL_HERE("cp.async"), __VA_ARGS__)
 
 namespace cooperative_groups {
 struct grid_group {

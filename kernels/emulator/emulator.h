@@ -55,16 +55,18 @@ void multiply(Factors type, float (&sum)[4], const uint32_t (&a)[4], const uint3
               const char* where);
 void exchange_rows(uint32_t (&out)[4], const uint16_t (&row)[8], bool transposed, const char* where);
 
-// cp.async: 16 bytes that arrive when the thread waits for their group.
+// cp.async: 16 bytes, or 4, that arrive when the thread waits for their group.
 struct Arrival {
     void* to;
-    uint64_t bytes[2];
+    uint64_t words[2];  // of 8 bytes, or one of 4
+    bool wide;
 };
 void copy_later(const Arrival& copy);
 void end_copy_group();
 bool next_arrival(unsigned groups_left, Arrival* copy);  // of a group older than the youngest groups_left
 
-[[noreturn]] void misaligned(const char* where);  // an address that must be a multiple of 16
+[[noreturn]] void misaligned(size_t bytes,
+                             const char* where);  // an address that must be a multiple of so many
 
 // Memory of the running block: one array a declaration (`tag`), filled with 0xFF; and the dynamic part.
 void* shared_array(const void* tag, size_t bytes);
@@ -124,26 +126,33 @@ inline void load_matrices_from(uint32_t (&out)[4], const uint16_t* row, bool tra
     uint16_t own[8];
     const bool aligned = (reinterpret_cast<uintptr_t>(row) & 15) == 0;
     for (int i = 0; i < 8 && aligned; ++i) own[i] = row[i];
-    if (!aligned) misaligned(where);
+    if (!aligned) misaligned(16, where);
     exchange_rows(out, own, transposed, where);
 }
 
-// Until they arrive, the bytes are those of NaN.
-inline void copy_async_to(void* to, const void* from, const char* where) {
-    if (((reinterpret_cast<uintptr_t>(to) | reinterpret_cast<uintptr_t>(from)) & 15) != 0) misaligned(where);
-    const uint64_t* source = static_cast<const uint64_t*>(from);
-    uint64_t* target = static_cast<uint64_t*>(to);
-    copy_later({to, {source[0], source[1]}});
-    target[0] = target[1] = ~uint64_t{0};
+// Zeros where not live: then `from` is not read. Until they arrive, the bytes are those of NaN.
+template <class Word, int kWords>
+void copy_async(const char* where, void* to, const void* from, bool live = true) {
+    constexpr size_t kBytes = sizeof(Word) * kWords;
+    if ((reinterpret_cast<uintptr_t>(to) | reinterpret_cast<uintptr_t>(from)) % kBytes != 0)
+        misaligned(kBytes, where);
+    Arrival copy = {to, {0, 0}, kWords == 2};
+    for (int i = 0; i < kWords; ++i) {
+        if (live) copy.words[i] = static_cast<const Word*>(from)[i];
+        static_cast<Word*>(to)[i] = ~Word{0};
+    }
+    copy_later(copy);
 }
 
 inline void copy_async_arrive(unsigned groups_left) {
     Arrival copy;
-    while (next_arrival(groups_left, &copy)) {
-        uint64_t* target = static_cast<uint64_t*>(copy.to);
-        target[0] = copy.bytes[0];
-        target[1] = copy.bytes[1];
-    }
+    while (next_arrival(groups_left, &copy))
+        if (copy.wide) {
+            static_cast<uint64_t*>(copy.to)[0] = copy.words[0];
+            static_cast<uint64_t*>(copy.to)[1] = copy.words[1];
+        } else {
+            *static_cast<uint32_t*>(copy.to) = static_cast<uint32_t>(copy.words[0]);
+        }
 }
 
 }  // namespace jlatent::emulator
