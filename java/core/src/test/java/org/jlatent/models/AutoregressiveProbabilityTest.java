@@ -62,18 +62,8 @@ final class AutoregressiveProbabilityTest {
         return Math.sqrt(square - mean * mean);
     }
 
-    /** All images there are, {@code [levels^values, values]}. */
     private Tensor all(AutoregressiveModel model) {
-        int values = model.image().values();
-        int levels = AutoregressiveModel.levels(model.likelihood());
-        int count = (int) Math.pow(levels, values);
-        float[] x = new float[count * values];
-        for (int image = 0; image < count; image++) {
-            for (int i = 0, rest = image; i < values; i++, rest /= levels) {
-                x[image * values + i] = (float) (rest % levels) / (levels - 1);
-            }
-        }
-        return tiny.scope.of(Shape.of(count, values), x);
+        return tiny.all(model);
     }
 
     private double[] probabilities(AutoregressiveModel model, Tensor x, Condition condition) {
