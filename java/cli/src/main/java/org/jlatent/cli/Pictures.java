@@ -21,8 +21,11 @@ import org.jlatent.io.ImageGrid;
 import org.jlatent.models.AutoregressiveModel;
 import org.jlatent.models.AutoregressiveModel.Draws;
 import org.jlatent.models.Condition;
+import org.jlatent.models.ImageModel;
 import org.jlatent.models.LatentModel;
+import org.jlatent.models.PixelVae;
 import org.jlatent.models.Vae;
+import org.jlatent.models.VariationalModel;
 import org.knowm.xchart.BitmapEncoder;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
@@ -39,12 +42,17 @@ final class Pictures {
 
     private Pictures() {}
 
-    /** Draws from the prior, in a square-ish grid. */
+    /** Draws from the prior. */
     static void samples(Vae vae, int count, long seed, Path file) {
         try (Scope scope = new Scope(vae.device())) {
-            ImageGrid.of(vae.sample(scope, count, seed), vae.image())
-                    .columns((int) Math.ceil(Math.sqrt(count)))
-                    .write(file);
+            samples(vae, vae.sample(scope, count, seed), file);
+        }
+    }
+
+    /** Draws from the prior, and images given them value by value. */
+    static void samples(PixelVae vae, int count, Draws draws, Path file) {
+        try (Scope scope = new Scope(vae.device())) {
+            samples(vae, vae.sample(scope, count, draws), file);
         }
     }
 
@@ -61,9 +69,13 @@ final class Pictures {
                         .map(i -> label == null ? i % Math.max(1, classes) : label)
                         .toArray();
         Condition condition = classes == 0 ? Condition.none() : Condition.ofLabels(labels);
-        ImageGrid.of(model.sample(count, condition, draws), model.image())
-                .columns((int) Math.ceil(Math.sqrt(count)))
-                .write(file);
+        samples(model, model.sample(count, condition, draws), file);
+    }
+
+    /** Images in a square-ish grid. */
+    private static void samples(ImageModel model, float[] images, Path file) {
+        int count = images.length / model.image().values();
+        ImageGrid.of(images, model.image()).columns((int) Math.ceil(Math.sqrt(count))).write(file);
     }
 
     /** What the encoder sees of images from all over a set, each with its reconstruction below. */
@@ -150,7 +162,7 @@ final class Pictures {
                     double units = along(step, steps, span);
                     codes[at + dims[row]] =
                             (float)
-                                    (model instanceof Vae
+                                    (model instanceof VariationalModel
                                             ? units
                                             : spread.means[dims[row]]
                                                     + units * spread.deviations[dims[row]]);

@@ -11,6 +11,7 @@ final class Recipes {
             List.of(
                     VaeRecipe.dense(),
                     VaeRecipe.convolutional(),
+                    new PixelVaeRecipe(),
                     new AutoencoderRecipe(),
                     VqVaeRecipe.plain(),
                     VqVaeRecipe.published(),

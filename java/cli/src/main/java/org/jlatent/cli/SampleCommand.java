@@ -5,6 +5,7 @@ import org.jlatent.JlatentException;
 import org.jlatent.models.AutoregressiveModel;
 import org.jlatent.models.AutoregressiveModel.Draws;
 import org.jlatent.models.ImageModel;
+import org.jlatent.models.PixelVae;
 import org.jlatent.models.Vae;
 import org.jlatent.models.VqVae;
 import picocli.CommandLine.Command;
@@ -68,6 +69,10 @@ final class SampleCommand extends RunCommand {
         Results results = new Results().put("count", count).put("file", file.toString());
         if (autoregressive != null) {
             Pictures.samples(autoregressive, count, label, draws(), file);
+            return results;
+        }
+        if (model instanceof PixelVae vae) {
+            Pictures.samples(vae, count, draws(), file);
             return results;
         }
         if (temperature != null || topK != null) {

@@ -18,6 +18,7 @@ import org.jlatent.models.AutoregressiveModel;
 import org.jlatent.models.AutoregressiveModel.Draws;
 import org.jlatent.models.ImageModel;
 import org.jlatent.models.LatentModel;
+import org.jlatent.models.PixelVae;
 import org.jlatent.models.Vae;
 import org.jlatent.train.Checkpoint;
 import org.jlatent.train.Progress;
@@ -292,6 +293,10 @@ final class TrainCommand implements Callable<Integer> {
         run.save(model);
         if (model instanceof Vae vae) {
             Pictures.samples(vae, PICTURES, PICTURE_SEED, run.path().resolve("samples.png"));
+        }
+        if (model instanceof PixelVae vae) {
+            Pictures.samples(
+                    vae, PICTURES, Draws.of(PICTURE_SEED), run.path().resolve("samples.png"));
         }
         if (model instanceof AutoregressiveModel autoregressive) {
             Pictures.samples(

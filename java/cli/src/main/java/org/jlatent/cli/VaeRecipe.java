@@ -9,12 +9,13 @@ import org.jlatent.models.ImageModel;
 import org.jlatent.models.Vae;
 import org.jlatent.models.VaeConfig;
 import org.jlatent.models.VaeEvaluation;
+import org.jlatent.models.VariationalModel;
 import org.jlatent.nn.Init;
 import org.jlatent.nn.Likelihood;
 import org.jlatent.nn.Likelihoods;
 
 /** {@code vae} and {@code conv-vae}, which differ in what their settings start from. */
-final class VaeRecipe implements Recipe {
+class VaeRecipe implements Recipe {
     private static final Settings.Key<String> LIKELIHOOD =
             Settings.choice(
                     "likelihood",
@@ -36,12 +37,12 @@ final class VaeRecipe implements Recipe {
                     "standard deviation (gaussian) or b (laplace), where it is not learned");
     static final Settings.Key<Integer> COMPONENTS =
             Settings.integer("likelihood.components", 5, 1, "of a logistic-mixture");
-    private static final Settings.Key<Float> BETA =
+    static final Settings.Key<Float> BETA =
             Settings.number("beta", "1", 0, 1e6, "weight of the KL term");
-    private static final Settings.Key<Float> FREE_BITS =
+    static final Settings.Key<Float> FREE_BITS =
             Settings.number(
                     "free-bits", "0", 0, 1e6, "nats a dimension that the KL is not pushed below");
-    private static final Settings.Key<Integer> SAMPLES =
+    static final Settings.Key<Integer> SAMPLES =
             Settings.integer("samples", 1, 1, "samples of z for each image");
 
     private static final int LEVELS = 256; // of an image's value
@@ -52,7 +53,7 @@ final class VaeRecipe implements Recipe {
     private final String channels;
     private final String hidden;
 
-    private VaeRecipe(String name, String meaning, String channels, String hidden) {
+    VaeRecipe(String name, String meaning, String channels, String hidden) {
         this.name = name;
         this.meaning = meaning;
         this.channels = channels;
@@ -84,32 +85,40 @@ final class VaeRecipe implements Recipe {
 
     @Override
     public List<Settings.Key<?>> modelKeys() {
-        List<Settings.Key<?>> keys = new ArrayList<>();
-        keys.add(NetworkSettings.CHANNELS.withInitial(channels));
-        keys.add(NetworkSettings.HIDDEN.withInitial(hidden));
-        keys.addAll(List.of(NetworkSettings.LATENT, NetworkSettings.ACTIVATION));
+        List<Settings.Key<?>> keys = new ArrayList<>(networkKeys());
         keys.addAll(List.of(LIKELIHOOD, SCALE, COMPONENTS, BETA, FREE_BITS, SAMPLES));
         return keys;
     }
 
+    final List<Settings.Key<?>> networkKeys() {
+        return List.of(
+                NetworkSettings.CHANNELS.withInitial(channels),
+                NetworkSettings.HIDDEN.withInitial(hidden),
+                NetworkSettings.LATENT,
+                NetworkSettings.ACTIVATION);
+    }
+
     @Override
     public ImageModel model(Init init, ImageShape image, Settings settings, long seed) {
-        VaeConfig config =
-                VaeConfig.defaults()
-                        .withChannels(settings.get(NetworkSettings.CHANNELS))
-                        .withHidden(settings.get(NetworkSettings.HIDDEN))
-                        .withLatent(settings.get(NetworkSettings.LATENT))
-                        .withActivation(settings.get(NetworkSettings.ACTIVATION))
-                        .withLikelihood(likelihood(settings.get(LIKELIHOOD), image, settings))
-                        .withBeta(settings.get(BETA))
-                        .withFreeBits(settings.get(FREE_BITS))
-                        .withSamples(settings.get(SAMPLES));
-        return new Vae(init, image, config, seed);
+        Likelihood likelihood = likelihood(settings.get(LIKELIHOOD), image, settings);
+        return new Vae(init, image, config(settings, likelihood), seed);
+    }
+
+    static VaeConfig config(Settings settings, Likelihood likelihood) {
+        return VaeConfig.defaults()
+                .withChannels(settings.get(NetworkSettings.CHANNELS))
+                .withHidden(settings.get(NetworkSettings.HIDDEN))
+                .withLatent(settings.get(NetworkSettings.LATENT))
+                .withActivation(settings.get(NetworkSettings.ACTIVATION))
+                .withLikelihood(likelihood)
+                .withBeta(settings.get(BETA))
+                .withFreeBits(settings.get(FREE_BITS))
+                .withSamples(settings.get(SAMPLES));
     }
 
     @Override
     public Results measure(ImageModel model, ImageSet images, long seed) {
-        return results(VaeEvaluation.of((Vae) model, images, 1, 256, seed), false);
+        return results(VaeEvaluation.of((VariationalModel) model, images, 1, 256, seed), false);
     }
 
     @Override
@@ -120,7 +129,9 @@ final class VaeRecipe implements Recipe {
         }
         int samples = options.samples() == null ? 50 : options.samples();
         int batch = Math.max(1, Math.min(128, ROWS / Math.max(1, samples)));
-        return results(VaeEvaluation.of((Vae) model, images, samples, batch, options.seed()), true);
+        return results(
+                VaeEvaluation.of((VariationalModel) model, images, samples, batch, options.seed()),
+                true);
     }
 
     /**

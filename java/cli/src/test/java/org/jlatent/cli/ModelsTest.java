@@ -12,8 +12,11 @@ import java.io.StringWriter;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
 import org.jlatent.io.Npy;
@@ -101,6 +104,8 @@ final class ModelsTest {
         "conv-vae, likelihood=logistic-mixture",
         "conv-vae, channels=4-6",
         "conv-vae, likelihood=gaussian-learned",
+        "pixel-vae, batch=16",
+        "pixel-vae, channels=",
         "autoencoder, batch=16",
         "autoencoder, loss=l1",
         "autoencoder, drop=0.5",
@@ -120,7 +125,8 @@ final class ModelsTest {
         assertTrue((Double) figures.get("normalized_error") > 0);
         assertEquals(model.equals("autoencoder"), figures.containsKey("squared_error"));
         assertEquals(!model.equals("autoencoder"), figures.containsKey("elbo"));
-        assertEquals(setting.contains("mixture"), figures.containsKey("bits_per_dim"));
+        boolean levels = setting.contains("mixture") || model.equals("pixel-vae");
+        assertEquals(levels, figures.containsKey("bits_per_dim"));
 
         int cell = SIDE * 10 + 2; // images of 9 pixels are enlarged tenfold
         works("reconstruct", run, "--count", 4);
@@ -141,6 +147,29 @@ final class ModelsTest {
             works("sample", run, "--count", 5);
             assertEquals(2 + 3 * cell, picture("samples.png").getWidth());
         }
+    }
+
+    /** Pixels that see each other are drawn, as boldly as they are asked to be. */
+    @Test
+    void pixelsGivenZAreDrawn() throws IOException {
+        train("pixel-vae");
+        fails("top_k must be", "sample", run, "--top-k", 2);
+        run = folder.resolve("levels");
+        train("pixel-vae", "likelihood=categorical", "data.binarize=none", "head=8");
+        byte[] trained = Files.readAllBytes(run.resolve("samples.png"));
+        works("sample", run);
+        assertArrayEquals(trained, Files.readAllBytes(run.resolve("samples.png")));
+        List<String> drawn = new ArrayList<>();
+        for (String[] how : new String[][] {{"--temperature", "0.5"}, {"--top-k", "1"}}) {
+            Path file = folder.resolve(how[0] + ".png");
+            works("sample", run, how[0], how[1], "--out", file);
+            drawn.add(Arrays.toString(Files.readAllBytes(file)));
+        }
+        drawn.add(Arrays.toString(trained));
+        assertEquals(3, Set.copyOf(drawn).size());
+        Object[] greys = {"train", "pixel-vae", "--data", data, "--set", "likelihood=categorical"};
+        fails("set data.binarize=none", greys);
+        fails("--temperature must be above 0", "sample", run, "--temperature", 0);
     }
 
     @Test

@@ -48,20 +48,25 @@ public abstract class LatentModel extends ImageModel {
     public abstract Tensor code(Scope scope, Tensor x);
 
     /**
-     * The parameters of p(x|z).
+     * What the decoder makes of codes: the parameters of p(x|z).
      *
      * @param z {@code [rows, latent]}
      * @return {@code [rows, parametersPerPixel pixels]}
      */
     public abstract Tensor decode(Tape tape, Tensor z);
 
-    /** Means of p(x|z), {@code rows values} numbers. */
-    public final float[] images(Scope scope, Tensor z) {
+    /**
+     * Means of p(x|z); draws from it where pixels depend on each other.
+     *
+     * @param z {@code [rows, latent]}
+     * @return {@code rows values} numbers
+     */
+    public float[] images(Scope scope, Tensor z) {
         Tensor parameters = decode(Tape.inference(scope), z);
         return likelihood().mean(parameters.toFloatArray(), image().values());
     }
 
-    /** Means of p(x|z) at the code of x, {@code batch values} numbers. */
+    /** {@link #images} at the codes of x, {@code batch values} numbers. */
     public final float[] reconstruct(Scope scope, Tensor x) {
         return images(scope, code(scope, x));
     }

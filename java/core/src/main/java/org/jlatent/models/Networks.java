@@ -106,6 +106,25 @@ final class Networks {
     /** {@code [rows, in]} to the parameters that a likelihood of the images needs. */
     Sequential decoder(int in, Likelihood likelihood) {
         int outputs = likelihood.parametersPerPixel(image.channels());
+        List<Layer> layers = upwards(in, outputs, Activation.IDENTITY);
+        if (channels.length > 0) {
+            layers.add((tape, x) -> planes(tape, x, likelihood));
+        }
+        return new Sequential(layers.toArray(Layer[]::new));
+    }
+
+    /** {@code [rows, in]} to {@code [rows, height, width, features]}. */
+    Sequential map(int in, int features) {
+        List<Layer> layers = upwards(in, features, activation);
+        layers.add(new Reshape(image.height(), image.width(), features));
+        return new Sequential(layers.toArray(Layer[]::new));
+    }
+
+    /**
+     * {@code [rows, in]} to {@code [rows, height, width, outputs]}, or without convolutions to rows
+     * of as many values.
+     */
+    private List<Layer> upwards(int in, int outputs, Activation last) {
         List<Layer> layers = new ArrayList<>();
         int width = in;
         for (int i = hidden.length - 1; i >= 0; i--) {
@@ -114,8 +133,8 @@ final class Networks {
         }
         if (channels.length == 0) {
             long pixels = (long) image.height() * image.width();
-            layers.add(new Linear(init, width, pixels * outputs));
-            return new Sequential(layers.toArray(Layer[]::new));
+            layers.add(new Linear(init, width, pixels * outputs, last));
+            return layers;
         }
         int levels = channels.length;
         layers.add(new Linear(init, width, smallest(), activation));
@@ -136,10 +155,9 @@ final class Networks {
                             HALVED,
                             halved(image.height(), level) % 2,
                             halved(image.width(), level) % 2,
-                            level == 0 ? Activation.IDENTITY : activation));
+                            level == 0 ? last : activation));
         }
-        layers.add((tape, x) -> planes(tape, x, likelihood));
-        return new Sequential(layers.toArray(Layer[]::new));
+        return layers;
     }
 
     /** {@code [rows, height, width, parametersPerPixel]} to a likelihood's rows. */

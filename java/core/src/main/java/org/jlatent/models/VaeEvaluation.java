@@ -9,7 +9,8 @@ import org.jlatent.Tensor;
 import org.jlatent.data.ImageSet;
 
 /**
- * How well a {@link Vae} explains a set of images. Means over images, in nats an image.
+ * How well a {@link Vae} or {@link PixelVae} explains a set of images. Means over images, in nats
+ * an image.
  *
  * @param elbo lower bound on log p(x), {@code -(reconstruction + kl)}
  * @param nll importance-weighted estimate of -log p(x) [Burda et al. 2016, eq. 8], never above
@@ -18,8 +19,8 @@ import org.jlatent.data.ImageSet;
  * @param kl KL(q(z|x) || p(z)), in closed form
  * @param activeUnits latent dimensions whose mean varies over the images by more than 0.01 [Burda
  *     et al. 2016]
- * @param normalizedError squared error of the reconstruction at the posterior's mean / variance of
- *     the data
+ * @param normalizedError squared error of the reconstruction at the posterior's mean, drawn if it
+ *     is a {@link PixelVae}'s, / variance of the data
  * @param bitsPerDim {@code nll} in bits a value, for a {@linkplain org.jlatent.nn.Likelihood#levels
  *     likelihood of levels} and for images of zeros and ones; NaN for others
  */
@@ -41,7 +42,7 @@ public record VaeEvaluation(
      * @throws IllegalArgumentException if there are no images, or not of the size the model takes
      */
     public static VaeEvaluation of(
-            Vae vae, ImageSet images, int samples, int batchSize, long seed) {
+            VariationalModel vae, ImageSet images, int samples, int batchSize, long seed) {
         vae.requireMeasurable(images, batchSize);
         try (Scope owned = new Scope(vae.device());
                 Scope scope = new Scope(owned.device())) {
@@ -55,7 +56,7 @@ public record VaeEvaluation(
     }
 
     private static final class Accumulator {
-        private final Vae vae;
+        private final VariationalModel vae;
         private final ImageSet images;
         private final int samples;
         private final Random random;
@@ -67,17 +68,19 @@ public record VaeEvaluation(
         private final ReconstructionErrors errors = new ReconstructionErrors();
         private boolean binary = true;
 
-        Accumulator(Vae vae, ImageSet images, int samples, Random random) {
+        Accumulator(VariationalModel vae, ImageSet images, int samples, Random random) {
             this.vae = vae;
             this.images = images;
             this.samples = samples;
             this.random = random;
-            this.meanSum = new double[vae.config().latent()];
-            this.meanSquare = new double[vae.config().latent()];
+            this.meanSum = new double[vae.latent()];
+            this.meanSquare = new double[vae.latent()];
         }
 
         void add(Scope scope, int first, int count) {
             Tensor x = LatentModel.batch(scope, images, first, count);
+            float[] pixels = x.toFloatArray();
+            vae.check(pixels);
             Tape tape = Tape.inference(scope);
             Posterior q = vae.encode(tape, x);
             GaussianOps.Options options =
@@ -86,15 +89,13 @@ public record VaeEvaluation(
                             .withSite(SITE)
                             .withDensities(true);
             GaussianOps.Result r = GaussianOps.forward(scope, q, options, random, null, null);
-            Tensor rows =
-                    vae.config().likelihood().loss(tape, vae.decode(tape, r.z()), x, null).rows();
             addBounds(
-                    rows.toFloatArray(),
+                    vae.nll(scope, r.z(), x),
                     r.klRows().toFloatArray(),
                     r.logQ().toFloatArray(),
                     r.logP().toFloatArray());
             addUnits(q.meanToArray());
-            addPixels(x.toFloatArray(), vae.reconstruct(scope, x));
+            addPixels(pixels, vae.reconstruct(scope, x));
             random.advance();
         }
 

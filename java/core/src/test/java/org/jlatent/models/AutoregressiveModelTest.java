@@ -287,27 +287,9 @@ final class AutoregressiveModelTest {
 
     // ---- gradients ----
 
-    /** Every second feature before a ReLU well above 0, the others well below. */
-    private void keepOffKinks(AutoregressiveModel model) {
-        String before = ".*(first|narrow|masked|wide|skip|head)";
-        model.parameters()
-                .forEach(
-                        (name, parameter) -> {
-                            if (name.matches(before + ".weight")) {
-                                tiny.scale(parameter, 0.4);
-                            } else if (name.matches(before + ".bias")) {
-                                float[] values = new float[(int) parameter.shape().get(0)];
-                                for (int i = 0; i < values.length; i++) {
-                                    values[i] = i % 2 == 0 ? 3 : -3;
-                                }
-                                parameter.copyFrom(values);
-                            }
-                        });
-    }
-
     private void gradientsAreDifferences(AutoregressiveModel model, Condition condition) {
         Tensor x = tiny.bits(2, model.image());
-        keepOffKinks(model);
+        tiny.keepOffKinks(model);
         BiConsumer<String, Tensor> check =
                 (name, parameter) ->
                         GradientCheck.check(

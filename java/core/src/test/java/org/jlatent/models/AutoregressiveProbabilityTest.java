@@ -73,34 +73,12 @@ final class AutoregressiveProbabilityTest {
 
     /** For all images there are; a condition is for as many at a time. */
     private void forBatches(AutoregressiveModel model, BiConsumer<Scope, Tensor> use) {
-        int count = count(model);
+        int count = TinyPixelModels.count(model);
         for (int first = 0; first < count; first += BATCH) {
             try (Scope scope = new Scope(tiny.scope.device())) {
-                use.accept(scope, some(scope, model, first, Math.min(BATCH, count - first)));
+                use.accept(scope, TinyPixelModels.some(scope, model, first, Math.min(BATCH, count - first)));
             }
         }
-    }
-
-    private static int count(AutoregressiveModel model) {
-        int levels = AutoregressiveModel.levels(model.likelihood());
-        return (int) Math.pow(levels, model.image().values());
-    }
-
-    /** All images there are, {@code [levels^values, values]}. */
-    private Tensor all(AutoregressiveModel model) {
-        return some(tiny.scope, model, 0, count(model));
-    }
-
-    private static Tensor some(Scope scope, AutoregressiveModel model, int first, int count) {
-        int values = model.image().values();
-        int levels = AutoregressiveModel.levels(model.likelihood());
-        float[] x = new float[count * values];
-        for (int image = 0; image < count; image++) {
-            for (int i = 0, rest = first + image; i < values; i++, rest /= levels) {
-                x[image * values + i] = (float) (rest % levels) / (levels - 1);
-            }
-        }
-        return scope.of(Shape.of(count, values), x);
     }
 
     private double[] probabilities(AutoregressiveModel model, Tensor x, Condition condition) {
@@ -283,7 +261,7 @@ final class AutoregressiveProbabilityTest {
                         tiny.gated(pixel, config.withLikelihood(Likelihoods.categorical(3))),
                         tiny.gated(COLOURS, config.withLikelihood(mixture)))) {
             sharpen(model, Condition.none());
-            double[] p = probabilities(model, all(model), Condition.none());
+            double[] p = probabilities(model, tiny.all(model), Condition.none());
             int count = 20_000;
             float[] drawn = model.sample(count, Condition.none(), Draws.of(7));
             // Expected 1, with a deviation of 0.37 and less.
@@ -336,7 +314,7 @@ final class AutoregressiveProbabilityTest {
             images[6 * i + 1] = Float.NaN; // does not matter
         }
         float[] drawn = model.complete(images, given, condition, Draws.of(3));
-        double[] p = probabilities(model, all(model), ofAll);
+        double[] p = probabilities(model, tiny.all(model), ofAll);
         // Not p(x1, x3 .. x5 | x0, x2): x1 is drawn before x2 is seen.
         double[] expected = new double[64];
         for (int i = 0; i < 64; i++) {

@@ -85,6 +85,30 @@ final class TinyPixelModels implements AutoCloseable {
         return scope.of(Shape.of(count, image.values()), values);
     }
 
+    /** All images there are, {@code [levels^values, values]}. */
+    Tensor all(ImageModel model) {
+        return some(scope, model, 0, count(model));
+    }
+
+    /** How many images there are. */
+    static int count(ImageModel model) {
+        int levels = AutoregressiveModel.levels(model.likelihood());
+        return (int) Math.pow(levels, model.image().values());
+    }
+
+    /** Some of {@link #all}. */
+    static Tensor some(Scope scope, ImageModel model, int first, int count) {
+        int values = model.image().values();
+        int levels = AutoregressiveModel.levels(model.likelihood());
+        float[] x = new float[count * values];
+        for (int image = 0; image < count; image++) {
+            for (int i = 0, rest = first + image; i < values; i++, rest /= levels) {
+                x[image * values + i] = (float) (rest % levels) / (levels - 1);
+            }
+        }
+        return scope.of(Shape.of(count, values), x);
+    }
+
     /** Something to be conditioned on. */
     Tensor map(int count, ImageShape image, int channels) {
         Shape shape = Shape.of(count, image.height(), image.width(), channels);
@@ -95,5 +119,23 @@ final class TinyPixelModels implements AutoCloseable {
     void scale(Tensor parameter, double factor) {
         Tensor by = scope.scalar((float) factor);
         parameter.copyFrom(Ops.scale(scope, parameter, by).toFloatArray());
+    }
+
+    /** Every second feature before a ReLU well above 0, the others well below. */
+    void keepOffKinks(ImageModel model) {
+        String before = ".*(first|narrow|masked|wide|skip|head)";
+        model.parameters()
+                .forEach(
+                        (name, parameter) -> {
+                            if (name.matches(before + ".weight")) {
+                                scale(parameter, 0.4);
+                            } else if (name.matches(before + ".bias")) {
+                                float[] values = new float[(int) parameter.shape().get(0)];
+                                for (int i = 0; i < values.length; i++) {
+                                    values[i] = i % 2 == 0 ? 3 : -3;
+                                }
+                                parameter.copyFrom(values);
+                            }
+                        });
     }
 }

@@ -28,12 +28,16 @@ import org.jlatent.data.ImageSet;
 import org.jlatent.data.ImageShape;
 import org.jlatent.models.Autoencoder;
 import org.jlatent.models.AutoencoderConfig;
+import org.jlatent.models.GatedPixelCnnConfig;
 import org.jlatent.models.Model;
+import org.jlatent.models.PixelVae;
+import org.jlatent.models.PixelVaeConfig;
 import org.jlatent.models.Vae;
 import org.jlatent.models.VaeConfig;
 import org.jlatent.models.VqVae;
 import org.jlatent.models.VqVaeConfig;
 import org.jlatent.nn.Init;
+import org.jlatent.nn.Likelihoods;
 import org.jlatent.train.Adam;
 import org.jlatent.train.Callback;
 import org.jlatent.train.Progress;
@@ -182,10 +186,23 @@ final class ReplayedTrainingTest {
         return new Vae(init, shape, config, 1);
     }
 
+    private static Model pixels(Init init, ImageShape shape) {
+        VaeConfig vae =
+                VaeConfig.defaults()
+                        .withHidden(8)
+                        .withLatent(2)
+                        .withSamples(2)
+                        .withLikelihood(Likelihoods.categorical(4));
+        PixelVaeConfig config = PixelVaeConfig.defaults().withVae(vae);
+        GatedPixelCnnConfig small = config.pixels().withFeatures(4).withHead(4);
+        return new PixelVae(init, shape, config.withPixels(small.withConditionChannels(2)), 1);
+    }
+
     static Stream<Maker> models() {
         return Stream.of(
                 ReplayedTrainingTest::vae,
                 ReplayedTrainingTest::convolutional,
+                ReplayedTrainingTest::pixels,
                 (init, shape) ->
                         new VqVae(
                                 init,
