@@ -30,7 +30,7 @@ import org.jlatent.nn.Likelihoods;
  * conditioned on these [Razavi et al. 2019, sec. 3.2]: {@code p(top, bottom) = p(top) p(bottom |
  * top)}. It is trained on a {@link CodeSet}.
  *
- * <p>What a map sees of an earlier one: a vector for each code, a 3x3 convolution with ReLU, so
+ * <p>What a map sees of an earlier one: a vector for each code, a 3x3 convolution with SiLU, so
  * that a place knows its neighbours on all sides, each pixel of it repeated up to the map's size.
  *
  * <p>Loss: -log p(codes) in nats a code, a mean over the batch; {@code bits_per_code} the same in
