@@ -18,13 +18,10 @@ import org.jlatent.Tensor;
 import org.jlatent.data.ImageSet;
 import org.jlatent.io.AtomicFile;
 import org.jlatent.io.ImageGrid;
-import org.jlatent.models.AutoregressiveModel;
 import org.jlatent.models.AutoregressiveModel.Draws;
 import org.jlatent.models.Condition;
-import org.jlatent.models.ImageModel;
+import org.jlatent.models.GenerativeModel;
 import org.jlatent.models.LatentModel;
-import org.jlatent.models.PixelVae;
-import org.jlatent.models.Vae;
 import org.jlatent.models.VariationalModel;
 import org.knowm.xchart.BitmapEncoder;
 import org.knowm.xchart.XYChart;
@@ -42,39 +39,19 @@ final class Pictures {
 
     private Pictures() {}
 
-    /** Draws from the prior. */
-    static void samples(Vae vae, int count, long seed, Path file) {
-        try (Scope scope = new Scope(vae.device())) {
-            samples(vae, vae.sample(scope, count, seed), file);
-        }
-    }
-
-    /** Draws from the prior, and images given them value by value. */
-    static void samples(PixelVae vae, int count, Draws draws, Path file) {
-        try (Scope scope = new Scope(vae.device())) {
-            samples(vae, vae.sample(scope, count, draws), file);
-        }
-    }
-
     /**
-     * Draws images value by value.
+     * Draws images, in a square-ish grid.
      *
      * @param label class of all of them; null: all classes in turn, where there are any
      */
-    static void samples(
-            AutoregressiveModel model, int count, Integer label, Draws draws, Path file) {
+    static void samples(GenerativeModel model, int count, Integer label, Draws draws, Path file) {
         int classes = model.classes();
         int[] labels =
                 IntStream.range(0, count)
                         .map(i -> label == null ? i % Math.max(1, classes) : label)
                         .toArray();
         Condition condition = classes == 0 ? Condition.none() : Condition.ofLabels(labels);
-        samples(model, model.sample(count, condition, draws), file);
-    }
-
-    /** Images in a square-ish grid. */
-    private static void samples(ImageModel model, float[] images, Path file) {
-        int count = images.length / model.image().values();
+        float[] images = model.sample(count, condition, draws);
         ImageGrid.of(images, model.image()).columns((int) Math.ceil(Math.sqrt(count))).write(file);
     }
 

@@ -15,6 +15,7 @@ final class Recipes {
                     new AutoencoderRecipe(),
                     VqVaeRecipe.plain(),
                     VqVaeRecipe.published(),
+                    new PriorRecipe(),
                     PixelCnnRecipe.plain(),
                     PixelCnnRecipe.gated(),
                     PixelCnnRecipe.published(),

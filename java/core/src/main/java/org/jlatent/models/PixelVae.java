@@ -137,8 +137,13 @@ public final class PixelVae extends VariationalModel {
      * for any count.
      *
      * @return {@code count dims} values
+     * @throws IllegalArgumentException if it is given a condition
      */
-    public float[] sample(Scope scope, int count, Draws how) {
-        return draw(scope, prior(scope, count, how.seed()), how);
+    @Override
+    public float[] sample(int count, Condition condition, Draws how) {
+        requireNone(condition);
+        try (Scope scope = new Scope(device())) {
+            return draw(scope, prior(scope, count, how.seed()), how);
+        }
     }
 }

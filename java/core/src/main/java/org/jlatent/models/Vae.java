@@ -4,6 +4,7 @@ import org.jlatent.Scope;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
 import org.jlatent.data.ImageShape;
+import org.jlatent.models.AutoregressiveModel.Draws;
 import org.jlatent.nn.Init;
 import org.jlatent.nn.Likelihood;
 import org.jlatent.nn.Sequential;
@@ -57,5 +58,23 @@ public final class Vae extends VariationalModel {
      */
     public float[] sample(Scope scope, int count, long seed) {
         return images(scope, prior(scope, count, seed));
+    }
+
+    /**
+     * {@inheritDoc}
+     *
+     * @throws IllegalArgumentException if it is given a condition, a temperature or top k: z is
+     *     drawn as a whole
+     */
+    @Override
+    public float[] sample(int count, Condition condition, Draws how) {
+        requireNone(condition);
+        Networks.require(
+                how.temperature() == 1 && how.topK() == 0,
+                "a vae does not draw value by value",
+                how);
+        try (Scope scope = new Scope(device())) {
+            return sample(scope, count, how.seed());
+        }
     }
 }

@@ -25,7 +25,7 @@ import org.jlatent.nn.Sequential;
  * bits if asked for. Parameters: {@code encoder.*}, whose last layer gives mu and logVar side by
  * side, and those of p(x|z).
  */
-public abstract class VariationalModel extends LatentModel {
+public abstract class VariationalModel extends LatentModel implements GenerativeModel {
     private static final int NOISE = 1; // the site of the posterior's noise
     private static final int PRIOR = 2; // the site of samples from the prior
 
@@ -87,6 +87,20 @@ public abstract class VariationalModel extends LatentModel {
     /** {@code count} draws of z, the same for the same seed. */
     final Tensor prior(Scope scope, int count, long seed) {
         return Ops.randomNormal(scope, Shape.of(count, latent()), new Random(scope, seed), PRIOR);
+    }
+
+    /** {@inheritDoc} There are none. */
+    @Override
+    public final int classes() {
+        return 0;
+    }
+
+    /** Throws unless there is nothing that images are to be conditioned on. */
+    static void requireNone(Condition condition) {
+        Networks.require(
+                condition.labels() == null && condition.map() == null,
+                "a variational autoencoder's images are not conditioned on anything",
+                condition);
     }
 
     @Override

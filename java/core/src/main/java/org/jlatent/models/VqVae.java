@@ -2,6 +2,7 @@ package org.jlatent.models;
 
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
@@ -43,7 +44,7 @@ import org.jlatent.nn.VectorQuantizer;
  * <p>Parameters: {@code encoder.*}, {@code quantizer.*}, {@code decoder.*}. Buffers, beside the
  * quantizer's: {@code errorScale [1]}, 1 / unit, and {@code prepared [1]}.
  */
-public final class VqVae extends LatentModel {
+public final class VqVae extends LatentModel implements CodedModel {
     private static final int SITE = 1; // of the quantizer's draws
     private static final int VECTORS_A_CODE = 16; // that a codebook starts from
     private static final int MOST_VECTORS = 1 << 18;
@@ -231,6 +232,32 @@ public final class VqVae extends LatentModel {
             }
         }
         return images;
+    }
+
+    /** One map, {@code codes}: a place's books, heads and stages, are its channels. */
+    @Override
+    public List<CodeMap> codeMaps() {
+        Shape codes = codesShape(image());
+        ImageShape shape =
+                new ImageShape(
+                        Math.toIntExact(codes.get(0)),
+                        Math.toIntExact(codes.get(1)),
+                        Math.toIntExact(quantizer.books().elements()));
+        return List.of(new CodeMap("codes", shape, Math.toIntExact(quantizer.codes())));
+    }
+
+    @Override
+    public List<Tensor> encodeMaps(Scope scope, Tensor x) {
+        Tensor codes = encode(scope, x, image());
+        Shape s = codes.shape();
+        long books = quantizer.books().elements();
+        return List.of(codes.reshape(Shape.of(s.get(0), s.get(1), s.get(2), books)));
+    }
+
+    @Override
+    public float[] decodeMaps(Scope scope, List<Tensor> codes) {
+        Tensor map = codes.get(0);
+        return decode(scope, map.reshape(batchOf(image(), (int) map.shape().get(0))));
     }
 
     private Shape batchOf(ImageShape of, int count) {
