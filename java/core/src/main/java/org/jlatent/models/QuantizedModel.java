@@ -1,0 +1,382 @@
+package org.jlatent.models;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.IntStream;
+import org.jlatent.Ops;
+import org.jlatent.Random;
+import org.jlatent.Scope;
+import org.jlatent.Shape;
+import org.jlatent.Tape;
+import org.jlatent.Tensor;
+import org.jlatent.data.Batches;
+import org.jlatent.data.ImageSet;
+import org.jlatent.data.ImageShape;
+import org.jlatent.nn.CodebookHealth;
+import org.jlatent.nn.Functions;
+import org.jlatent.nn.Init;
+import org.jlatent.nn.Likelihood;
+import org.jlatent.nn.LookupFreeQuantizer;
+import org.jlatent.nn.Quantizer;
+import org.jlatent.nn.Quantizer.Quantized;
+import org.jlatent.nn.VectorQuantizer;
+
+/**
+ * A model that makes of an image one or more maps of codes, integers that stand for vectors, and
+ * the image again from these vectors. Maps have an order, the top one with the fewest codes first;
+ * a map may depend on the codes of those above. What a {@link LatentModel} calls a code are the
+ * vectors, all of an image in a row, map by map.
+ *
+ * <p>Loss: the likelihood's, a mean over the values of a batch and in its {@linkplain
+ * Likelihood#unit unit}, so that squared errors are divided by the training images' variance and
+ * likelihoods are nats a value; and the quantizers' losses [van den Oord et al. 2017, eq. 3].
+ * {@link #prepare} measures the variance, which is 1 before, and starts the codebooks.
+ *
+ * <p>Buffers, beside the quantizers': {@code errorScale [1]}, 1 / unit, and {@code prepared [1]}.
+ */
+public abstract class QuantizedModel extends LatentModel {
+    private static final int SITE = 1; // of the first quantizer's draws; the others' follow
+    private static final int VECTORS_A_CODE = 16; // that a codebook starts from
+    private static final int MOST_VECTORS = 1 << 18;
+    private static final int BATCH = 32; // of the images that they come from
+    private static final double LOW_USAGE = 0.2;
+
+    private final List<CodeGrid> grids;
+    private final List<Quantizer> quantizers;
+    private final boolean initialize;
+    private final Tensor errorScale;
+    private final Tensor prepared;
+
+    /**
+     * @param init owns the parameters
+     * @param image what it is to be trained on
+     * @param maps of codes, each with sides half of those of the next one
+     * @param seed of what the quantizers draw
+     */
+    QuantizedModel(Init init, ImageShape image, VqVaeConfig config, int maps, long seed) {
+        this(init, grids(image, config, maps), config, new Random(init.scope(), seed));
+    }
+
+    private QuantizedModel(Init init, List<CodeGrid> grids, VqVaeConfig config, Random random) {
+        this(init, grids, config, random, quantizers(init, config, grids.size(), random));
+    }
+
+    private QuantizedModel(
+            Init init,
+            List<CodeGrid> grids,
+            VqVaeConfig config,
+            Random random,
+            List<Quantizer> quantizers) {
+        super(grids.get(0).model(), latent(grids, quantizers), config.likelihood(), random);
+        this.grids = grids;
+        this.quantizers = quantizers;
+        initialize = config.initialize();
+        errorScale = buffer("errorScale", init.scope().scalar(1));
+        prepared = buffer("prepared", init.scope().ofInts(Shape.of(1), 0));
+    }
+
+    /** The top one first: it has the least to say, and asks the most of an image's size. */
+    private static List<CodeGrid> grids(ImageShape image, VqVaeConfig config, int maps) {
+        return IntStream.range(0, maps)
+                .mapToObj(map -> new CodeGrid(image, config.levels() + maps - 1 - map))
+                .toList();
+    }
+
+    private static List<Quantizer> quantizers(
+            Init init, VqVaeConfig config, int maps, Random random) {
+        return IntStream.range(0, maps)
+                .mapToObj(map -> config.quantizer().make(init, random, SITE + map))
+                .toList();
+    }
+
+    private static int latent(List<CodeGrid> grids, List<Quantizer> quantizers) {
+        long latent = 0;
+        for (int map = 0; map < grids.size(); map++) {
+            latent += grids.get(map).vectors() * quantizers.get(map).dims();
+        }
+        return Math.toIntExact(latent);
+    }
+
+    // ---- the networks ----
+
+    /**
+     * What the encoder sees of images, for each map.
+     *
+     * @param images {@code [batch, height, width, channels]}
+     */
+    abstract List<Tensor> encoded(Tape tape, Tensor images);
+
+    /**
+     * The vectors that a map's quantizer gets, {@code [batch, height, width, dims]}.
+     *
+     * @param features of this map
+     * @param above what stands for the vectors of the maps above
+     */
+    abstract Tensor vectors(Tape tape, Tensor features, List<Tensor> above);
+
+    /**
+     * The decoder's output, {@code [batch, height, width, parametersPerPixel]}.
+     *
+     * @param q what stands for the vectors of all maps
+     */
+    abstract Tensor output(Tape tape, List<Tensor> q);
+
+    // ---- codes ----
+
+    /** What becomes of the vectors of each map. */
+    public final List<Quantizer> quantizers() {
+        return quantizers;
+    }
+
+    /** What maps are called: nothing, if there is one. */
+    public final List<String> maps() {
+        return switch (grids.size()) {
+            case 1 -> List.of("");
+            case 2 -> List.of("top", "bottom");
+            default -> List.of("top", "middle", "bottom");
+        };
+    }
+
+    final CodeGrid grid(int map) {
+        return grids.get(map);
+    }
+
+    private Shape codesShape(int map, ImageShape of) {
+        return grids.get(map).codes(of, quantizers.get(map).books());
+    }
+
+    /** The shape of a map's vectors, {@code [batch, height, width, dims]}. */
+    private Shape vectorsShape(long batch, int map, ImageShape of) {
+        Shape codes = grids.get(map).codes(of, Shape.of());
+        return Shape.of(batch, codes.get(0), codes.get(1), quantizers.get(map).dims());
+    }
+
+    /** What the codes of an image take, log2 of their number each. */
+    final double bits(ImageShape of) {
+        double bits = 0;
+        for (int map = 0; map < grids.size(); map++) {
+            double each = Math.log(quantizers.get(map).codes()) / Math.log(2);
+            bits += codesShape(map, of).elements() * each;
+        }
+        return bits;
+    }
+
+    private List<Tensor> encoded(Tape tape, Tensor x, ImageShape of) {
+        codesShape(0, of); // complains where they do not fit
+        Shape images = Shape.of(x.shape().get(0), of.height(), of.width(), of.channels());
+        return encoded(tape, Functions.reshape(tape, x, images));
+    }
+
+    /**
+     * What becomes of images, map by map.
+     *
+     * @param x {@code [batch, values]}
+     * @throws IllegalArgumentException unless the model takes such images
+     */
+    final List<Quantized> quantize(Tape tape, Tensor x, ImageShape of) {
+        return quantize(tape, encoded(tape, x, of), grids.size());
+    }
+
+    /** Of the first maps. */
+    private List<Quantized> quantize(Tape tape, List<Tensor> features, int count) {
+        List<Quantized> maps = new ArrayList<>();
+        for (int map = 0; map < count; map++) {
+            Tensor vectors = vectors(tape, features.get(map), q(maps));
+            maps.add(quantizers.get(map).forward(tape, vectors));
+        }
+        return maps;
+    }
+
+    static List<Tensor> q(List<Quantized> maps) {
+        return maps.stream().map(Quantized::q).toList();
+    }
+
+    /** The parameters of p(x|codes), {@code [batch, parametersPerPixel pixels]}. */
+    final Tensor decodeVectors(Tape tape, List<Tensor> q) {
+        return Networks.planes(tape, output(tape, q), likelihood());
+    }
+
+    @Override
+    public final Tensor code(Scope scope, Tensor x) {
+        Tape tape = Tape.inference(scope);
+        long batch = x.shape().get(0);
+        return Functions.concat(
+                tape,
+                1,
+                q(quantize(tape, x, image())).stream()
+                        .map(q -> q.reshape(Shape.of(batch, q.shape().elements() / batch)))
+                        .toArray(Tensor[]::new));
+    }
+
+    @Override
+    public final Tensor decode(Tape tape, Tensor z) {
+        List<Tensor> q = new ArrayList<>();
+        long from = 0;
+        for (int map = 0; map < grids.size(); map++) {
+            Shape vectors = vectorsShape(z.shape().get(0), map, image());
+            long to = from + vectors.elements() / vectors.get(0);
+            q.add(Functions.reshape(tape, Functions.slice(tape, z, 1, from, to), vectors));
+            from = to;
+        }
+        return decodeVectors(tape, q);
+    }
+
+    // ---- training ----
+
+    @Override
+    public final boolean isRecordable() {
+        return true;
+    }
+
+    @Override
+    public final Objective objective(Tape tape, Tensor x) {
+        Scope scope = tape.scope();
+        List<Quantized> maps = quantize(tape, x, image());
+        Tensor scale = Ops.scale(scope, errorScale, scope.scalar(1.0f / image().values()));
+        Tensor weight = Ops.scale(scope, scale, scope.scalar(1.0f / x.shape().get(0)));
+        Likelihood.Loss reconstruction =
+                likelihood().loss(tape, decodeVectors(tape, q(maps)), x, weight);
+        Map<String, Tensor> metrics = new LinkedHashMap<>();
+        metrics.put("reconstruction", Ops.scale(scope, reconstruction.rows(), scale));
+        Tensor loss = reconstruction.total();
+        for (int map = 0; map < maps.size(); map++) {
+            Quantized z = maps.get(map);
+            if (z.loss() != null) {
+                loss = Functions.add(tape, loss, z.loss());
+                metrics.put(figure(map, "quantization"), z.loss());
+            }
+            if (z.perplexity() != null) {
+                metrics.put(figure(map, "batch_perplexity"), z.perplexity());
+            }
+        }
+        return new Objective(loss, metrics);
+    }
+
+    /** {@code perplexity} of the only map, {@code top_perplexity} of one of several. */
+    private String figure(int map, String name) {
+        return grids.size() == 1 ? name : maps().get(map) + "_" + name;
+    }
+
+    /** Does nothing to a model that was prepared before: its codebooks have learned since. */
+    @Override
+    public final void prepare(ImageSet images, long seed) {
+        check(images);
+        if (prepared.toIntArray()[0] != 0) {
+            return;
+        }
+        errorScale.copyFrom((float) (1 / likelihood().unit(variance(images))));
+        for (int map = 0; map < grids.size() && initialize; map++) {
+            try (Scope scope = new Scope(device())) { // those below see what this one starts from
+                quantizers.get(map).initialize(scope, drawnVectors(scope, map, images, seed), seed);
+            }
+        }
+        prepared.copyFrom(new int[] {1});
+    }
+
+    /** Of all values of all images. */
+    private static double variance(ImageSet images) {
+        float[] values = new float[images.dimensions()];
+        double sum = 0;
+        double squares = 0;
+        for (int i = 0; i < images.size(); i++) {
+            images.read(i, values, 0);
+            for (float value : values) {
+                sum += value;
+                squares += (double) value * value;
+            }
+        }
+        double n = (double) images.size() * values.length;
+        double variance = squares / n - sum / n * (sum / n);
+        if (!(variance > 0)) {
+            throw new IllegalArgumentException(
+                    "the values of " + images.name() + " have variance " + variance);
+        }
+        return variance;
+    }
+
+    /** Of images drawn from a set, {@code [vectors, dims]}: enough to start a codebook. */
+    private Tensor drawnVectors(Scope scope, int map, ImageSet images, long seed) {
+        Quantizer quantizer = quantizers.get(map);
+        long perImage = grids.get(map).vectors();
+        long wanted = Math.min(VECTORS_A_CODE * quantizer.codes(), MOST_VECTORS);
+        int count = (int) Math.min(images.size(), (wanted - 1) / perImage + 1);
+        int length = Math.toIntExact(perImage * quantizer.dims());
+        int[] drawn = new Batches(images.size(), count, seed).batch(0, 0);
+        float[] all = new float[count * length];
+        try (Scope scratch = new Scope(device())) {
+            for (int first = 0; first < count; first += BATCH) {
+                scratch.clear();
+                int some = Math.min(BATCH, count - first);
+                float[] pixels = new float[some * images.dimensions()];
+                for (int i = 0; i < some; i++) {
+                    images.read(drawn[first + i], pixels, i * images.dimensions());
+                }
+                Tensor x = scratch.of(Shape.of(some, images.dimensions()), pixels);
+                Tape tape = Tape.inference(scratch);
+                List<Tensor> features = encoded(tape, x, image());
+                List<Tensor> above = q(quantize(tape, features, map));
+                float[] v = vectors(tape, features.get(map), above).toFloatArray();
+                System.arraycopy(v, 0, all, first * length, v.length);
+            }
+        }
+        return scope.of(Shape.of(count * perImage, quantizer.dims()), all);
+    }
+
+    // ---- health ----
+
+    @Override
+    public final void beginEpoch() {
+        quantizers.forEach(Quantizer::clearHealth);
+    }
+
+    /** Perplexity of an epoch's codes, the part of them that occurred, dead and revived ones. */
+    @Override
+    public final Map<String, Double> epochFigures() {
+        Map<String, Double> figures = new LinkedHashMap<>();
+        for (int map = 0; map < quantizers.size(); map++) {
+            CodebookHealth health = quantizers.get(map).health();
+            figures.put(figure(map, "perplexity"), health.perplexity());
+            figures.put(figure(map, "usage"), health.usage());
+            figures.put(figure(map, "dead"), (double) health.dead());
+            figures.put(figure(map, "revived"), (double) health.revived());
+        }
+        return figures;
+    }
+
+    @Override
+    public final Optional<String> epochWarning() {
+        List<String> warnings = new ArrayList<>();
+        for (int map = 0; map < quantizers.size(); map++) {
+            CodebookHealth health = quantizers.get(map).health();
+            boolean any = health.perplexity() > 0; // none, and there is nothing to tell
+            if (any && health.usage() < LOW_USAGE) {
+                warnings.add(
+                        String.format(
+                                Locale.ROOT,
+                                "only %.0f %% of the %d codes%s are in use: %s",
+                                100 * health.usage(),
+                                health.codes(),
+                                grids.size() == 1 ? "" : " of the " + maps().get(map) + " map",
+                                remedy(quantizers.get(map))));
+            }
+        }
+        return warnings.isEmpty() ? Optional.empty() : Optional.of(String.join("; ", warnings));
+    }
+
+    private String remedy(Quantizer quantizer) {
+        if (quantizer instanceof VectorQuantizer vq && vq.config().revive() == 0) {
+            return "revive dead ones (revive above 0, such as 0.05)";
+        }
+        if (quantizer instanceof VectorQuantizer && !initialize) {
+            return "start the codebook from training images (initialize)";
+        }
+        if (quantizer instanceof LookupFreeQuantizer) {
+            return "raise the weight of the entropy penalty, or use fewer bits";
+        }
+        return "use fewer codes, or a lower learning rate";
+    }
+}
