@@ -11,9 +11,9 @@ import org.jlatent.Ops;
 import org.jlatent.Random;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
+import org.jlatent.ShapeException;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
-import org.jlatent.data.Batches;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.ImageShape;
 import org.jlatent.nn.CodebookHealth;
@@ -40,9 +40,6 @@ import org.jlatent.nn.VectorQuantizer;
  */
 public abstract class QuantizedModel extends LatentModel {
     private static final int SITE = 1; // of the first quantizer's draws; the others' follow
-    private static final int VECTORS_A_CODE = 16; // that a codebook starts from
-    private static final int MOST_VECTORS = 1 << 18;
-    private static final int BATCH = 32; // of the images that they come from
     private static final double LOW_USAGE = 0.2;
 
     private final List<CodeGrid> grids;
@@ -141,12 +138,24 @@ public abstract class QuantizedModel extends LatentModel {
         };
     }
 
+    /**
+     * The shape of an image's codes in a map: {@code [height, width]}, of sequences {@code [1,
+     * length]}, and the quantizer's {@link Quantizer#books}.
+     *
+     * @throws IllegalArgumentException unless the model takes such images
+     */
+    public final Shape codesShape(int map, ImageShape of) {
+        grids.get(0).codes(of, Shape.of()); // the top one asks the most of an image's size
+        return grids.get(map).codes(of, quantizers.get(map).books());
+    }
+
     final CodeGrid grid(int map) {
         return grids.get(map);
     }
 
-    private Shape codesShape(int map, ImageShape of) {
-        return grids.get(map).codes(of, quantizers.get(map).books());
+    /** Vectors of a map, of an image of the model. */
+    final long vectors(int map) {
+        return grids.get(map).vectors();
     }
 
     /** The shape of a map's vectors, {@code [batch, height, width, dims]}. */
@@ -191,6 +200,12 @@ public abstract class QuantizedModel extends LatentModel {
         return maps;
     }
 
+    /** The vectors that a map's quantizer gets, {@code [batch, height, width, dims]}. */
+    final Tensor vectors(Tape tape, Tensor x, int map) {
+        List<Tensor> features = encoded(tape, x, image());
+        return vectors(tape, features.get(map), q(quantize(tape, features, map)));
+    }
+
     static List<Tensor> q(List<Quantized> maps) {
         return maps.stream().map(Quantized::q).toList();
     }
@@ -198,6 +213,69 @@ public abstract class QuantizedModel extends LatentModel {
     /** The parameters of p(x|codes), {@code [batch, parametersPerPixel pixels]}. */
     final Tensor decodeVectors(Tape tape, List<Tensor> q) {
         return Networks.planes(tape, output(tape, q), likelihood());
+    }
+
+    /**
+     * The codes of images. Not recorded.
+     *
+     * @param x {@code [batch, values]}
+     * @param of height, width and channels of the images
+     * @return of each map i32, {@code [batch, height, width, books]}: heads and stages on one axis
+     * @throws IllegalArgumentException unless the model takes such images
+     */
+    public final List<Tensor> encodeMaps(Scope scope, Tensor x, ImageShape of) {
+        List<Tensor> codes = new ArrayList<>();
+        for (Quantized map : quantize(Tape.inference(scope), x, of)) {
+            Shape places = map.q().shape().withoutLast();
+            long books = map.codes().shape().elements() / places.elements();
+            codes.add(map.codes().reshape(places.withLast(books)));
+        }
+        return codes;
+    }
+
+    /**
+     * The codes of a whole set, in its order.
+     *
+     * @return of each map {@code [size]} and {@link #codesShape}, row-major
+     * @throws IllegalArgumentException unless the model takes such images
+     */
+    public final int[][] encodeMaps(ImageSet images, int batchSize) {
+        return CodeBatches.encode(this, images, batchSize);
+    }
+
+    /**
+     * Means of p(x|codes).
+     *
+     * @param codes as {@link #encodeMaps(Scope, Tensor, ImageShape)} gives them
+     * @return {@code batch} images, row-major
+     * @throws ShapeException if the codes are of another shape, or maps of different images
+     * @throws org.jlatent.JlatentException on the CPU, if a code is not in [0, codes of the
+     *     quantizer)
+     */
+    public final float[] decodeMaps(Scope scope, List<Tensor> codes) {
+        ImageShape of = CodeBatches.image(this, codes);
+        List<Tensor> q = new ArrayList<>();
+        for (int map = 0; map < codes.size(); map++) {
+            Tensor flat = codes.get(map);
+            Shape places = flat.shape().withoutLast();
+            Quantizer quantizer = quantizers.get(map);
+            Shape all = CodeBatches.withBooks(places, quantizer.books());
+            q.add(quantizer.decode(scope, flat.reshape(all)));
+        }
+        Tensor parameters = decodeVectors(Tape.inference(scope), q);
+        return likelihood().mean(parameters.toFloatArray(), of.values());
+    }
+
+    /**
+     * {@link #decodeMaps(Scope, List)} of any number of images.
+     *
+     * @param codes as {@link #encodeMaps(ImageSet, int)} gives them
+     * @param of height, width and channels of the images
+     * @throws IllegalArgumentException unless the model takes such images, and there are codes for
+     *     a whole number of them
+     */
+    public final float[] decodeMaps(int[][] codes, ImageShape of, int batchSize) {
+        return CodeBatches.decode(this, codes, of, batchSize);
     }
 
     @Override
@@ -268,62 +346,14 @@ public abstract class QuantizedModel extends LatentModel {
         if (prepared.toIntArray()[0] != 0) {
             return;
         }
-        errorScale.copyFrom((float) (1 / likelihood().unit(variance(images))));
+        errorScale.copyFrom((float) (1 / likelihood().unit(CodebookStart.variance(images))));
         for (int map = 0; map < grids.size() && initialize; map++) {
             try (Scope scope = new Scope(device())) { // those below see what this one starts from
-                quantizers.get(map).initialize(scope, drawnVectors(scope, map, images, seed), seed);
+                Tensor vectors = CodebookStart.vectors(this, map, scope, images, seed);
+                quantizers.get(map).initialize(scope, vectors, seed);
             }
         }
         prepared.copyFrom(new int[] {1});
-    }
-
-    /** Of all values of all images. */
-    private static double variance(ImageSet images) {
-        float[] values = new float[images.dimensions()];
-        double sum = 0;
-        double squares = 0;
-        for (int i = 0; i < images.size(); i++) {
-            images.read(i, values, 0);
-            for (float value : values) {
-                sum += value;
-                squares += (double) value * value;
-            }
-        }
-        double n = (double) images.size() * values.length;
-        double variance = squares / n - sum / n * (sum / n);
-        if (!(variance > 0)) {
-            throw new IllegalArgumentException(
-                    "the values of " + images.name() + " have variance " + variance);
-        }
-        return variance;
-    }
-
-    /** Of images drawn from a set, {@code [vectors, dims]}: enough to start a codebook. */
-    private Tensor drawnVectors(Scope scope, int map, ImageSet images, long seed) {
-        Quantizer quantizer = quantizers.get(map);
-        long perImage = grids.get(map).vectors();
-        long wanted = Math.min(VECTORS_A_CODE * quantizer.codes(), MOST_VECTORS);
-        int count = (int) Math.min(images.size(), (wanted - 1) / perImage + 1);
-        int length = Math.toIntExact(perImage * quantizer.dims());
-        int[] drawn = new Batches(images.size(), count, seed).batch(0, 0);
-        float[] all = new float[count * length];
-        try (Scope scratch = new Scope(device())) {
-            for (int first = 0; first < count; first += BATCH) {
-                scratch.clear();
-                int some = Math.min(BATCH, count - first);
-                float[] pixels = new float[some * images.dimensions()];
-                for (int i = 0; i < some; i++) {
-                    images.read(drawn[first + i], pixels, i * images.dimensions());
-                }
-                Tensor x = scratch.of(Shape.of(some, images.dimensions()), pixels);
-                Tape tape = Tape.inference(scratch);
-                List<Tensor> features = encoded(tape, x, image());
-                List<Tensor> above = q(quantize(tape, features, map));
-                float[] v = vectors(tape, features.get(map), above).toFloatArray();
-                System.arraycopy(v, 0, all, first * length, v.length);
-            }
-        }
-        return scope.of(Shape.of(count * perImage, quantizer.dims()), all);
     }
 
     // ---- health ----

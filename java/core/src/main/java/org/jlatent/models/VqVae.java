@@ -2,7 +2,6 @@ package org.jlatent.models;
 
 import java.util.Arrays;
 import java.util.List;
-import org.jlatent.DType;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.ShapeException;
@@ -74,16 +73,11 @@ public final class VqVae extends QuantizedModel {
         return decoder.forward(tape, q.get(0));
     }
 
-    // ---- codes ----
+    // ---- codes: those of the only map ----
 
-    /**
-     * The shape of an image's codes: {@code [height, width]}, of sequences {@code [1, length]}, and
-     * the quantizer's {@link Quantizer#books}.
-     *
-     * @throws IllegalArgumentException unless the model takes such images
-     */
+    /** {@link #codesShape(int, ImageShape)}. */
     public Shape codesShape(ImageShape of) {
-        return grid(0).codes(of, quantizer().books());
+        return codesShape(0, of);
     }
 
     /**
@@ -97,96 +91,35 @@ public final class VqVae extends QuantizedModel {
     }
 
     /**
-     * The codes of images. Not recorded.
+     * {@link #encodeMaps(Scope, Tensor, ImageShape)}.
      *
-     * @param x {@code [batch, values]}
-     * @param of height, width and channels of the images
      * @return i32, {@code [batch]} and {@link #codesShape}
-     * @throws IllegalArgumentException unless the model takes such images
      */
     public Tensor encode(Scope scope, Tensor x, ImageShape of) {
-        return quantize(Tape.inference(scope), x, of).get(0).codes();
+        Tensor codes = encodeMaps(scope, x, of).get(0);
+        return codes.reshape(
+                CodeBatches.withBooks(codes.shape().withoutLast(), quantizer().books()));
     }
 
-    /**
-     * The codes of a whole set, in its order.
-     *
-     * @return {@code [size]} and {@link #codesShape}, row-major
-     * @throws IllegalArgumentException unless the model takes such images
-     */
+    /** {@link #encodeMaps(ImageSet, int)}. */
     public int[] encode(ImageSet images, int batchSize) {
-        Networks.require(batchSize >= 1, "batchSize must be at least 1", batchSize);
-        int length = Math.toIntExact(codesShape(images.shape()).elements());
-        int[] codes = new int[Math.multiplyExact(images.size(), length)];
-        try (Scope scope = new Scope(device())) {
-            for (int first = 0; first < images.size(); first += batchSize) {
-                scope.clear();
-                int count = Math.min(batchSize, images.size() - first);
-                Tensor x = batch(scope, images, first, count);
-                int[] some = encode(scope, x, images.shape()).toIntArray();
-                System.arraycopy(some, 0, codes, first * length, some.length);
-            }
-        }
-        return codes;
+        return encodeMaps(images, batchSize)[0];
     }
 
     /**
-     * Means of p(x|codes).
+     * {@link #decodeMaps(Scope, List)}.
      *
      * @param codes i32, {@code [batch]} and a shape as {@link #codesShape} has it
-     * @return {@code batch} images of {@link #imageShape}, row-major
-     * @throws ShapeException if the codes are of another shape
-     * @throws org.jlatent.JlatentException if a code is not in [0, codes of the quantizer)
      */
     public float[] decode(Scope scope, Tensor codes) {
-        long[] extents = codes.shape().toArray();
-        if (extents.length == 0 || codes.dtype() != DType.I32) {
-            throw new ShapeException(
-                    "codes must be I32, [batch, height, width] and books, got "
-                            + codes.shape()
-                            + " of "
-                            + codes.dtype());
-        }
-        ImageShape shape = imageShape(Shape.of(Arrays.copyOfRange(extents, 1, extents.length)));
-        Tensor vectors = quantizer().decode(scope, codes);
-        Tensor parameters = decodeVectors(Tape.inference(scope), List.of(vectors));
-        return likelihood().mean(parameters.toFloatArray(), shape.values());
+        long[] s = codes.shape().toArray();
+        imageShape(Shape.of(Arrays.copyOfRange(s, Math.min(1, s.length), s.length)));
+        Shape flat = Shape.of(s[0], s[1], s[2], quantizer().books().elements());
+        return decodeMaps(scope, List.of(codes.reshape(flat)));
     }
 
-    /**
-     * {@link #decode(Scope, Tensor)} of any number of images.
-     *
-     * @param codes as {@link #encode(ImageSet, int)} gives them
-     * @param of height, width and channels of the images
-     * @throws IllegalArgumentException unless the model takes such images, and there are codes for
-     *     a whole number of them
-     */
+    /** {@link #decodeMaps(int[][], ImageShape, int)}. */
     public float[] decode(int[] codes, ImageShape of, int batchSize) {
-        Networks.require(batchSize >= 1, "batchSize must be at least 1", batchSize);
-        int length = Math.toIntExact(codesShape(of).elements());
-        Networks.require(
-                codes.length % length == 0,
-                "images of " + of + " have " + length + " codes each",
-                codes.length);
-        int count = codes.length / length;
-        float[] images = new float[Math.multiplyExact(count, of.values())];
-        try (Scope scope = new Scope(device())) {
-            for (int first = 0; first < count; first += batchSize) {
-                scope.clear();
-                int last = Math.min(first + batchSize, count);
-                int[] some = Arrays.copyOfRange(codes, first * length, last * length);
-                float[] decoded = decode(scope, scope.ofInts(batchOf(of, last - first), some));
-                System.arraycopy(decoded, 0, images, first * of.values(), decoded.length);
-            }
-        }
-        return images;
-    }
-
-    private Shape batchOf(ImageShape of, int count) {
-        long[] codes = codesShape(of).toArray();
-        long[] all = new long[codes.length + 1];
-        all[0] = count;
-        System.arraycopy(codes, 0, all, 1, codes.length);
-        return Shape.of(all);
+        return decodeMaps(new int[][] {codes}, of, batchSize);
     }
 }
