@@ -14,6 +14,7 @@ final class Recipes {
                     new AutoencoderRecipe(),
                     VqVaeRecipe.plain(),
                     VqVaeRecipe.published(),
+                    VqVaeRecipe.hierarchical(),
                     PixelCnnRecipe.plain(),
                     PixelCnnRecipe.gated(),
                     PixelCnnRecipe.published());

@@ -5,8 +5,8 @@ import org.jlatent.JlatentException;
 import org.jlatent.models.AutoregressiveModel;
 import org.jlatent.models.AutoregressiveModel.Draws;
 import org.jlatent.models.ImageModel;
+import org.jlatent.models.QuantizedModel;
 import org.jlatent.models.Vae;
-import org.jlatent.models.VqVae;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -76,7 +76,7 @@ final class SampleCommand extends RunCommand {
                             + run.config().model()
                             + " does not draw value by value: leave out --temperature and --top-k");
         }
-        if (model instanceof VqVae) {
+        if (model instanceof QuantizedModel) {
             throw new JlatentException(
                     "the codes of a "
                             + run.config().model()

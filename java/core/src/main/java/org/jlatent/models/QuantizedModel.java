@@ -149,6 +149,16 @@ public abstract class QuantizedModel extends LatentModel {
         return grids.get(map).codes(of, quantizers.get(map).books());
     }
 
+    /**
+     * The images that the codes of a map are of.
+     *
+     * @param codes {@code [height, width, books]}
+     * @throws ShapeException if no image has codes of that shape
+     */
+    public final ImageShape imageShape(int map, Shape codes) {
+        return grids.get(map).image(codes, quantizers.get(map).books());
+    }
+
     final CodeGrid grid(int map) {
         return grids.get(map);
     }

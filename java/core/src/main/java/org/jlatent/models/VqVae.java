@@ -4,7 +4,6 @@ import java.util.Arrays;
 import java.util.List;
 import org.jlatent.Scope;
 import org.jlatent.Shape;
-import org.jlatent.ShapeException;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
 import org.jlatent.data.ImageSet;
@@ -80,14 +79,9 @@ public final class VqVae extends QuantizedModel {
         return codesShape(0, of);
     }
 
-    /**
-     * The images that codes stand for.
-     *
-     * @param codes {@code [height, width, books]}
-     * @throws ShapeException if no image has codes of that shape
-     */
+    /** {@link #imageShape(int, Shape)}. */
     public ImageShape imageShape(Shape codes) {
-        return grid(0).image(codes, quantizer().books());
+        return imageShape(0, codes);
     }
 
     /**
