@@ -25,7 +25,7 @@ import org.jlatent.nn.Likelihood;
  *
  * <p>Loss: -log p(x) in nats an image, a mean over the batch.
  */
-public abstract class AutoregressiveModel extends ImageModel {
+public abstract class AutoregressiveModel extends ImageModel implements GenerativeModel {
     private final PixelNetwork network;
     private final Embedding codes;
     private final LikelihoodLevelsOps.Options draws;
@@ -51,6 +51,7 @@ public abstract class AutoregressiveModel extends ImageModel {
     }
 
     /** Classes that images are conditioned on; 0: none. */
+    @Override
     public final int classes() {
         return network.classes();
     }
@@ -207,6 +208,11 @@ public abstract class AutoregressiveModel extends ImageModel {
     @Override
     public final void check(ImageSet images) {
         super.check(images);
+        checkLabels(images);
+    }
+
+    /** Whether the model can be conditioned on the images' classes. */
+    final void checkLabels(ImageSet images) {
         for (int i = 0; classes() > 0 && i < images.size(); i++) {
             OptionalInt label = images.label(i);
             if (label.isEmpty() || label.getAsInt() < 0 || label.getAsInt() >= classes()) {
@@ -276,6 +282,7 @@ public abstract class AutoregressiveModel extends ImageModel {
      * @throws IllegalArgumentException as {@link #logits}
      * @throws JlatentException if the logits are not finite
      */
+    @Override
     public final float[] sample(int count, Condition condition, Draws how) {
         int values = Math.multiplyExact(count, image().values());
         return complete(new float[values], new boolean[values], condition, how);

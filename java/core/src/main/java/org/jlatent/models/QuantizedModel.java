@@ -3,7 +3,6 @@ package org.jlatent.models;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.IntStream;
@@ -20,10 +19,8 @@ import org.jlatent.nn.CodebookHealth;
 import org.jlatent.nn.Functions;
 import org.jlatent.nn.Init;
 import org.jlatent.nn.Likelihood;
-import org.jlatent.nn.LookupFreeQuantizer;
 import org.jlatent.nn.Quantizer;
 import org.jlatent.nn.Quantizer.Quantized;
-import org.jlatent.nn.VectorQuantizer;
 
 /**
  * A model that makes of an image one or more maps of codes, integers that stand for vectors, and
@@ -38,9 +35,8 @@ import org.jlatent.nn.VectorQuantizer;
  *
  * <p>Buffers, beside the quantizers': {@code errorScale [1]}, 1 / unit, and {@code prepared [1]}.
  */
-public abstract class QuantizedModel extends LatentModel {
+public abstract class QuantizedModel extends LatentModel implements CodedModel {
     private static final int SITE = 1; // of the first quantizer's draws; the others' follow
-    private static final double LOW_USAGE = 0.2;
 
     private final List<CodeGrid> grids;
     private final List<Quantizer> quantizers;
@@ -129,10 +125,10 @@ public abstract class QuantizedModel extends LatentModel {
         return quantizers;
     }
 
-    /** What maps are called: nothing, if there is one. */
+    /** What maps are called; the only one {@code codes}. */
     public final List<String> maps() {
         return switch (grids.size()) {
-            case 1 -> List.of("");
+            case 1 -> List.of("codes");
             case 2 -> List.of("top", "bottom");
             default -> List.of("top", "middle", "bottom");
         };
@@ -243,6 +239,28 @@ public abstract class QuantizedModel extends LatentModel {
         return codes;
     }
 
+    @Override
+    public final List<CodeMap> codeMaps() {
+        List<CodeMap> all = new ArrayList<>();
+        for (int map = 0; map < grids.size(); map++) {
+            Shape s = codesShape(map, image());
+            long books = s.elements() / s.get(0) / s.get(1);
+            ImageShape shape =
+                    new ImageShape(
+                            Math.toIntExact(s.get(0)),
+                            Math.toIntExact(s.get(1)),
+                            Math.toIntExact(books));
+            int codes = Math.toIntExact(quantizers.get(map).codes());
+            all.add(new CodeMap(maps().get(map), shape, codes));
+        }
+        return all;
+    }
+
+    @Override
+    public final List<Tensor> encodeMaps(Scope scope, Tensor x) {
+        return encodeMaps(scope, x, image());
+    }
+
     /**
      * The codes of a whole set, in its order.
      *
@@ -254,7 +272,7 @@ public abstract class QuantizedModel extends LatentModel {
     }
 
     /**
-     * Means of p(x|codes).
+     * {@inheritDoc}
      *
      * @param codes as {@link #encodeMaps(Scope, Tensor, ImageShape)} gives them
      * @return {@code batch} images, row-major
@@ -262,6 +280,7 @@ public abstract class QuantizedModel extends LatentModel {
      * @throws org.jlatent.JlatentException on the CPU, if a code is not in [0, codes of the
      *     quantizer)
      */
+    @Override
     public final float[] decodeMaps(Scope scope, List<Tensor> codes) {
         ImageShape of = CodeBatches.image(this, codes);
         List<Tensor> q = new ArrayList<>();
@@ -391,32 +410,9 @@ public abstract class QuantizedModel extends LatentModel {
     public final Optional<String> epochWarning() {
         List<String> warnings = new ArrayList<>();
         for (int map = 0; map < quantizers.size(); map++) {
-            CodebookHealth health = quantizers.get(map).health();
-            boolean any = health.perplexity() > 0; // none, and there is nothing to tell
-            if (any && health.usage() < LOW_USAGE) {
-                warnings.add(
-                        String.format(
-                                Locale.ROOT,
-                                "only %.0f %% of the %d codes%s are in use: %s",
-                                100 * health.usage(),
-                                health.codes(),
-                                grids.size() == 1 ? "" : " of the " + maps().get(map) + " map",
-                                remedy(quantizers.get(map))));
-            }
+            String of = grids.size() == 1 ? "" : " of the " + maps().get(map) + " map";
+            UsageWarning.of(quantizers.get(map), of, initialize).ifPresent(warnings::add);
         }
         return warnings.isEmpty() ? Optional.empty() : Optional.of(String.join("; ", warnings));
-    }
-
-    private String remedy(Quantizer quantizer) {
-        if (quantizer instanceof VectorQuantizer vq && vq.config().revive() == 0) {
-            return "revive dead ones (revive above 0, such as 0.05)";
-        }
-        if (quantizer instanceof VectorQuantizer && !initialize) {
-            return "start the codebook from training images (initialize)";
-        }
-        if (quantizer instanceof LookupFreeQuantizer) {
-            return "raise the weight of the entropy penalty, or use fewer bits";
-        }
-        return "use fewer codes, or a lower learning rate";
     }
 }

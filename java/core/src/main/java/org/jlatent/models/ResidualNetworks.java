@@ -81,6 +81,27 @@ final class ResidualNetworks {
         return sequential(layers);
     }
 
+    /**
+     * {@code [batch, height, width, in]} to {@code [batch, height factorY, width factorX, hidden]}.
+     */
+    Sequential enlarged(int in, int factorY, int factorX) {
+        List<Layer> layers = new ArrayList<>();
+        layers.add(same(in, config.hidden()));
+        addBlocks(layers);
+        layers.add(
+                new ConvTranspose2d(
+                        init,
+                        config.hidden(),
+                        config.hidden(),
+                        factorY,
+                        factorX,
+                        ConvOps.Options.plain().withStride(factorY, factorX),
+                        0,
+                        0,
+                        Activation.IDENTITY));
+        return sequential(layers);
+    }
+
     /** A transposed convolution that doubles the sides. */
     ConvTranspose2d doubled(int in, int out, Activation activation) {
         return new ConvTranspose2d(init, in, out, tallest, 4, halved(), 0, 0, activation);

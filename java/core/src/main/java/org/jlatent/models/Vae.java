@@ -11,6 +11,7 @@ import org.jlatent.Shape;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
 import org.jlatent.data.ImageShape;
+import org.jlatent.models.AutoregressiveModel.Draws;
 import org.jlatent.nn.Functions;
 import org.jlatent.nn.GaussianSample;
 import org.jlatent.nn.Init;
@@ -25,7 +26,7 @@ import org.jlatent.nn.Sequential;
  * bits if asked for. Parameters: {@code encoder.*}, whose last layer gives mu and logVar side by
  * side, and {@code decoder.*}.
  */
-public final class Vae extends LatentModel {
+public final class Vae extends LatentModel implements GenerativeModel {
     private static final int NOISE = 1; // the site of the posterior's noise
     private static final int PRIOR = 2; // the site of samples from the prior
 
@@ -111,5 +112,32 @@ public final class Vae extends LatentModel {
         Random prior = new Random(scope, seed);
         Tensor z = Ops.randomNormal(scope, Shape.of(count, config.latent()), prior, PRIOR);
         return images(scope, z);
+    }
+
+    /** 0: a vae knows none. */
+    @Override
+    public int classes() {
+        return 0;
+    }
+
+    /**
+     * {@inheritDoc}
+     *
+     * @throws IllegalArgumentException if it is given a condition, a temperature or top k: z is
+     *     drawn as a whole
+     */
+    @Override
+    public float[] sample(int count, Condition condition, Draws how) {
+        Networks.require(
+                condition.labels() == null && condition.map() == null,
+                "a vae is not conditioned on anything",
+                condition);
+        Networks.require(
+                how.temperature() == 1 && how.topK() == 0,
+                "a vae does not draw value by value",
+                how);
+        try (Scope scope = new Scope(device())) {
+            return sample(scope, count, how.seed());
+        }
     }
 }

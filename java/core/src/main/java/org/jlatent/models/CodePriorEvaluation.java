@@ -1,0 +1,79 @@
+package org.jlatent.models;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.jlatent.Scope;
+import org.jlatent.Tape;
+import org.jlatent.Tensor;
+import org.jlatent.data.ImageSet;
+
+/**
+ * How well a {@link CodePrior} knows the codes of a set of images: exactly, nothing is drawn.
+ *
+ * @param bitsPerCode -log2 p(code given those before it), the mean over codes and images
+ * @param histogramBitsPerCode the same with a code's frequency among the training images in place
+ *     of the prior, the same everywhere in a map, each book's for itself: {@code (count + 1) /
+ *     (total + codes)}, so that one that never occurred has a probability, too. What a prior has
+ *     learned of images is the difference
+ */
+public record CodePriorEvaluation(double bitsPerCode, double histogramBitsPerCode) {
+
+    /**
+     * Goes over all codes once.
+     *
+     * @param codes a {@link CodeSet}
+     * @throws IllegalArgumentException if there are none, or they are not such as the prior takes
+     */
+    public static CodePriorEvaluation of(CodePrior prior, ImageSet codes, int batchSize) {
+        Networks.require(batchSize >= 1, "batchSize must be at least 1", batchSize);
+        Networks.require(codes.size() >= 1, "there must be codes to evaluate on", codes.size());
+        prior.check(codes);
+        double bits = 0;
+        try (Scope scope = new Scope(prior.device())) {
+            for (int first = 0; first < codes.size(); first += batchSize) {
+                scope.clear();
+                int count = Math.min(batchSize, codes.size() - first);
+                Tensor x = ImageModel.batch(scope, codes, first, count);
+                prior.check(x.toFloatArray());
+                int[] labels = new int[count];
+                for (int i = 0; i < count; i++) {
+                    labels[i] = codes.label(first + i).orElse(-1);
+                }
+                Model.Objective objective = prior.objective(Tape.inference(scope), x, labels);
+                for (float row : objective.metrics().get("bits_per_code").toFloatArray()) {
+                    bits += row;
+                }
+            }
+        }
+        return new CodePriorEvaluation(bits / codes.size(), histogramBits(prior, codes));
+    }
+
+    private static double histogramBits(CodePrior prior, ImageSet codes) {
+        List<double[]> bits = new ArrayList<>();
+        for (int m = 0; m < prior.maps().size(); m++) {
+            bits.add(bits(prior.histograms().get(m), prior.maps().get(m).codes()));
+        }
+        double[] sum = new double[1];
+        float[] values = new float[codes.dimensions()];
+        for (int i = 0; i < codes.size(); i++) {
+            codes.read(i, values, 0);
+            prior.forEach(values, (m, place) -> sum[0] += bits.get(m)[place]);
+        }
+        return sum[0] / codes.size() / codes.dimensions();
+    }
+
+    /** What a code takes by its frequency; {@code counts [books, codes]}. */
+    private static double[] bits(int[] counts, int codes) {
+        double[] bits = new double[counts.length];
+        for (int book = 0; book < counts.length; book += codes) {
+            double total = codes;
+            for (int i = 0; i < codes; i++) {
+                total += counts[book + i];
+            }
+            for (int i = 0; i < codes; i++) {
+                bits[book + i] = Math.log(total / (counts[book + i] + 1.0)) / Math.log(2);
+            }
+        }
+        return bits;
+    }
+}
