@@ -18,9 +18,9 @@ import org.jlatent.Tensor;
 import org.jlatent.data.ImageSet;
 import org.jlatent.io.AtomicFile;
 import org.jlatent.io.ImageGrid;
-import org.jlatent.models.AutoregressiveModel;
 import org.jlatent.models.AutoregressiveModel.Draws;
 import org.jlatent.models.Condition;
+import org.jlatent.models.GenerativeModel;
 import org.jlatent.models.LatentModel;
 import org.jlatent.models.Vae;
 import org.knowm.xchart.BitmapEncoder;
@@ -39,22 +39,12 @@ final class Pictures {
 
     private Pictures() {}
 
-    /** Draws from the prior, in a square-ish grid. */
-    static void samples(Vae vae, int count, long seed, Path file) {
-        try (Scope scope = new Scope(vae.device())) {
-            ImageGrid.of(vae.sample(scope, count, seed), vae.image())
-                    .columns((int) Math.ceil(Math.sqrt(count)))
-                    .write(file);
-        }
-    }
-
     /**
-     * Draws images value by value.
+     * Draws images, in a square-ish grid.
      *
      * @param label class of all of them; null: all classes in turn, where there are any
      */
-    static void samples(
-            AutoregressiveModel model, int count, Integer label, Draws draws, Path file) {
+    static void samples(GenerativeModel model, int count, Integer label, Draws draws, Path file) {
         int classes = model.classes();
         int[] labels =
                 IntStream.range(0, count)

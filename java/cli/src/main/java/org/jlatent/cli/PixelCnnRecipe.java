@@ -28,17 +28,16 @@ final class PixelCnnRecipe implements Recipe {
     private static final Settings.Key<Integer> HIDDEN =
             Settings.integer(
                     "residual.hidden", 16, 1, "features inside a block; twice as many between");
-    private static final Settings.Key<Integer> LAYERS =
-            Settings.integer("layers", 5, 1, "of both stacks");
-    private static final Settings.Key<Integer> FEATURES =
+    static final Settings.Key<Integer> LAYERS = Settings.integer("layers", 5, 1, "of both stacks");
+    static final Settings.Key<Integer> FEATURES =
             Settings.integer("features", 32, 1, "of each stack");
-    private static final Settings.Key<Integer> KERNEL_FIRST =
+    static final Settings.Key<Integer> KERNEL_FIRST =
             Settings.integer("kernel.first", 7, 3, "of the first layer, odd");
-    private static final Settings.Key<Integer> KERNEL =
+    static final Settings.Key<Integer> KERNEL =
             Settings.integer("kernel", 3, 1, "of the other layers, odd");
-    private static final Settings.Key<Integer> HEAD =
+    static final Settings.Key<Integer> HEAD =
             Settings.integer("head", 32, 1, "features before a value's distribution");
-    private static final Settings.Key<Integer> CLASSES =
+    static final Settings.Key<Integer> CLASSES =
             Settings.integer("classes", 0, 0, "of the images that it is conditioned on; 0: none");
 
     private static final Settings.Key<String> LIKELIHOOD =

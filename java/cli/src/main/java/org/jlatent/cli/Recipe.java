@@ -1,13 +1,16 @@
 package org.jlatent.cli;
 
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.jlatent.JlatentException;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.ImageShape;
+import org.jlatent.data.Splits;
 import org.jlatent.models.ImageModel;
 import org.jlatent.nn.Init;
+import org.jlatent.train.Trainer;
 
 /** A kind of model that can be trained: its settings, the model that comes of them, its figures. */
 interface Recipe {
@@ -43,6 +46,26 @@ interface Recipe {
         return null;
     }
 
+    /** Whether its models are {@link org.jlatent.models.CodedModel}s, which can have a prior. */
+    default boolean hasCodes() {
+        return false;
+    }
+
+    /** Whether it is trained on the codes of another run. */
+    default boolean needsCodes() {
+        return false;
+    }
+
+    /**
+     * The same, on the codes of a run.
+     *
+     * @throws JlatentException unless it {@link #needsCodes}
+     */
+    default Recipe on(CodesRun run) {
+        throw new JlatentException(
+                "a " + name() + " is trained on images, not on codes: leave out --on");
+    }
+
     default Settings settings() {
         return new Settings(keys());
     }
@@ -60,6 +83,11 @@ interface Recipe {
     }
 
     ImageModel model(Init init, ImageShape image, Settings settings, long seed);
+
+    /** What trains a model. */
+    default Trainer trainer(ImageModel model, Settings settings, Path checkpoint, Splits splits) {
+        return TrainingSettings.trainer(model, settings, checkpoint).data(splits);
+    }
 
     /** Figures on test images, cheap enough for the end of training. */
     Results measure(ImageModel model, ImageSet images, long seed);

@@ -1,5 +1,6 @@
 package org.jlatent.cli;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -47,6 +48,7 @@ record RunFolder(Path path, Config config) {
      * @param epochs passes over the data, unless there are {@code steps}
      * @param threads null: all
      * @param precision of training; runs from before there was a choice name none: f32
+     * @param on the run whose codes it is trained on; null: it is trained on images
      */
     record Config(
             String model,
@@ -60,6 +62,7 @@ record RunFolder(Path path, Config config) {
             String device,
             Integer threads,
             String precision,
+            @JsonInclude(JsonInclude.Include.NON_NULL) CodesRun on,
             Map<String, String> settings) {
         Config {
             precision = precision == null ? "f32" : precision;
@@ -72,7 +75,7 @@ record RunFolder(Path path, Config config) {
         Config withLength(Integer newEpochs, Integer newSteps) {
             return new Config(
                     model, data, height, width, channels, seed, newEpochs, newSteps, device,
-                    threads, precision, settings);
+                    threads, precision, on, settings);
         }
 
         Config withPlace(String newDevice, Integer newThreads) {
@@ -88,6 +91,7 @@ record RunFolder(Path path, Config config) {
                     newDevice,
                     newThreads,
                     precision,
+                    on,
                     settings);
         }
     }
@@ -185,7 +189,8 @@ record RunFolder(Path path, Config config) {
     }
 
     Recipe recipe() {
-        return Recipes.of(config.model);
+        Recipe recipe = Recipes.of(config.model);
+        return config.on == null ? recipe : recipe.on(config.on);
     }
 
     Settings settings() {
@@ -199,14 +204,10 @@ record RunFolder(Path path, Config config) {
     }
 
     /**
-     * The model with the parameters in {@code model.safetensors}.
-     *
-     * @throws JlatentException if the file is missing, damaged or of another model
+     * @throws JlatentException if training has not ended yet
      */
-    ImageModel loadModel(Scope scope) {
-        ImageModel model = newModel(scope);
-        Path file = path.resolve(MODEL);
-        if (!Files.exists(file) && Files.exists(checkpoint())) {
+    void requireModel() {
+        if (!Files.exists(path.resolve(MODEL)) && Files.exists(checkpoint())) {
             throw new JlatentException(
                     path
                             + " holds no "
@@ -214,6 +215,17 @@ record RunFolder(Path path, Config config) {
                             + " yet; go on to it with: jlatent train --resume "
                             + path);
         }
+    }
+
+    /**
+     * The model with the parameters in {@code model.safetensors}.
+     *
+     * @throws JlatentException if the file is missing, damaged or of another model
+     */
+    ImageModel loadModel(Scope scope) {
+        ImageModel model = newModel(scope);
+        Path file = path.resolve(MODEL);
+        requireModel();
         Map<String, Safetensors.Entry> entries = new LinkedHashMap<>(Safetensors.read(file));
         model.state()
                 .forEach(

@@ -2,10 +2,10 @@ package org.jlatent.cli;
 
 import java.nio.file.Path;
 import org.jlatent.JlatentException;
-import org.jlatent.models.AutoregressiveModel;
 import org.jlatent.models.AutoregressiveModel.Draws;
+import org.jlatent.models.CodedModel;
+import org.jlatent.models.GenerativeModel;
 import org.jlatent.models.ImageModel;
-import org.jlatent.models.QuantizedModel;
 import org.jlatent.models.Vae;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -54,9 +54,9 @@ final class SampleCommand extends RunCommand {
 
     @Override
     Results use(RunFolder run, ImageModel model) {
-        AutoregressiveModel autoregressive = model instanceof AutoregressiveModel a ? a : null;
         require("--count", count, 1, 10_000);
-        int classes = autoregressive == null ? 0 : autoregressive.classes();
+        GenerativeModel generative = generative(run, model);
+        int classes = generative.classes();
         if (label != null && classes == 0) {
             throw new JlatentException(
                     "this " + run.config().model() + " knows no classes: leave out --label");
@@ -64,34 +64,34 @@ final class SampleCommand extends RunCommand {
         if (label != null) {
             require("--label", label, 0, classes - 1);
         }
-        Path file = out == null ? run.path().resolve("samples.png") : out;
-        Results results = new Results().put("count", count).put("file", file.toString());
-        if (autoregressive != null) {
-            Pictures.samples(autoregressive, count, label, draws(), file);
-            return results;
-        }
-        if (temperature != null || topK != null) {
+        if ((temperature != null || topK != null) && model instanceof Vae) {
             throw new JlatentException(
                     "a "
                             + run.config().model()
                             + " does not draw value by value: leave out --temperature and --top-k");
         }
-        if (model instanceof QuantizedModel) {
-            throw new JlatentException(
-                    "the codes of a "
-                            + run.config().model()
-                            + " have no prior to draw from yet; 'jlatent reconstruct' shows what it"
-                            + " makes of images");
+        Path file = out == null ? run.path().resolve("samples.png") : out;
+        Pictures.samples(generative, count, label, draws(), file);
+        return new Results().put("count", count).put("file", file.toString());
+    }
+
+    private static GenerativeModel generative(RunFolder run, ImageModel model) {
+        if (model instanceof GenerativeModel generative) {
+            return generative;
         }
-        if (!(model instanceof Vae vae)) {
-            throw new JlatentException(
-                    "an "
-                            + run.config().model()
-                            + " has no prior to draw from; 'jlatent interpolate' shows what lies between"
-                            + " images");
-        }
-        Pictures.samples(vae, count, seed, file);
-        return results;
+        String kind = run.config().model();
+        throw new JlatentException(
+                model instanceof CodedModel
+                        ? "a "
+                                + kind
+                                + " alone draws no images: train a prior of its codes with"
+                                + " 'jlatent train prior --on "
+                                + run.path()
+                                + "', and sample from that run"
+                        : "an "
+                                + kind
+                                + " has no prior to draw from; 'jlatent interpolate' shows what lies"
+                                + " between images");
     }
 
     private Draws draws() {

@@ -14,11 +14,10 @@ import org.jlatent.data.Datasets;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.Splits;
 import org.jlatent.io.AtomicFile;
-import org.jlatent.models.AutoregressiveModel;
 import org.jlatent.models.AutoregressiveModel.Draws;
+import org.jlatent.models.GenerativeModel;
 import org.jlatent.models.ImageModel;
 import org.jlatent.models.LatentModel;
-import org.jlatent.models.Vae;
 import org.jlatent.train.Checkpoint;
 import org.jlatent.train.Progress;
 import org.jlatent.train.Trainer;
@@ -47,13 +46,19 @@ final class TrainCommand implements Callable<Integer> {
             paramLabel = "MODEL",
             arity = "0..1",
             description =
-                    "what to train: vae, conv-vae, autoencoder, vq-vae, vq-vae-2, pixel-cnn or gated-pixel-cnn; or, as published,"
+                    "what to train: vae, conv-vae, autoencoder, vq-vae, vq-vae-2, pixel-cnn, gated-pixel-cnn or prior; or, as published,"
                             + " vq-vae-cifar10 or pixel-cnn-binarized-mnist;"
                             + " not with --resume")
     String model;
 
     @Option(names = "--data", paramLabel = "NAME|PATH", description = DataSettings.HELP)
     String data;
+
+    @Option(
+            names = "--on",
+            paramLabel = "DIR",
+            description = "of prior: the run folder of the vq-vae whose codes it is to draw")
+    Path on;
 
     @Option(
             names = "--out",
@@ -135,7 +140,9 @@ final class TrainCommand implements Callable<Integer> {
                     spec.commandLine(), "Missing required option: '--out=DIR'");
         }
         ofTraining(precision);
-        Recipe recipe = Recipes.of(model);
+        Recipe named = Recipes.of(model);
+        CodesRun codes = codes(named);
+        Recipe recipe = codes == null ? named : named.on(codes);
         Settings checked = recipe.settings().with(settings);
         String source = data == null ? recipe.data() : data;
         Splits splits = Datasets.open(source, DataSettings.options(checked));
@@ -154,6 +161,7 @@ final class TrainCommand implements Callable<Integer> {
                         device == null ? "auto" : device,
                         threads,
                         precision,
+                        codes,
                         checked.toMap());
         RunFolder run = RunFolder.create(out, config);
         return RunLock.holding(
@@ -168,8 +176,17 @@ final class TrainCommand implements Callable<Integer> {
                 });
     }
 
+    /** The run that {@code --on} names; null: there is none. */
+    private CodesRun codes(Recipe recipe) {
+        if (on == null && recipe.needsCodes()) {
+            throw new JlatentException(
+                    "a " + model + " is trained on the codes of another run: --on DIR says which");
+        }
+        return on == null ? null : CodesRun.of(on);
+    }
+
     private int goOn() {
-        for (String option : List.of("--data", "--out", "--seed", "--precision", "--set")) {
+        for (String option : List.of("--data", "--on", "--out", "--seed", "--precision", "--set")) {
             if (spec.commandLine().getParseResult().hasMatchedOption(option)) {
                 throw leaveOut(option);
             }
@@ -224,8 +241,8 @@ final class TrainCommand implements Callable<Integer> {
                 Scope scope = new Scope(place)) {
             ImageModel model = run.newModel(scope);
             Trainer trainer =
-                    TrainingSettings.trainer(model, run.settings(), run.checkpoint())
-                            .data(splits)
+                    run.recipe()
+                            .trainer(model, run.settings(), run.checkpoint(), splits)
                             .seed(config.seed())
                             .precision(factors);
             if (config.steps() != null) {
@@ -289,12 +306,9 @@ final class TrainCommand implements Callable<Integer> {
             RunFolder run, ImageModel model, Progress last, Splits splits, Device place) {
         Results results = run.recipe().measure(model, splits.test(), run.config().seed());
         run.save(model);
-        if (model instanceof Vae vae) {
-            Pictures.samples(vae, PICTURES, PICTURE_SEED, run.path().resolve("samples.png"));
-        }
-        if (model instanceof AutoregressiveModel autoregressive) {
+        if (model instanceof GenerativeModel generative) {
             Pictures.samples(
-                    autoregressive,
+                    generative,
                     SampleCommand.COUNT,
                     null,
                     Draws.of(PICTURE_SEED),

@@ -130,6 +130,11 @@ final class VqVaeRecipe implements Recipe {
     }
 
     @Override
+    public boolean hasCodes() {
+        return true;
+    }
+
+    @Override
     public List<Settings.Key<?>> modelKeys() {
         List<Settings.Key<?>> keys = new ArrayList<>(List.of(LEVELS, HIDDEN, BLOCKS, RESIDUAL));
         if (hierarchical) {

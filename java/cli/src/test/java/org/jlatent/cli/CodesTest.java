@@ -330,7 +330,7 @@ final class CodesTest {
     @Test
     void whatTheModelCannotDoIsNamed() {
         trainSmall();
-        fails("have no prior to draw from yet", "sample", run);
+        fails("jlatent train prior --on " + run, "sample", run);
         fails("nothing between them", "interpolate", run);
         fails("nothing between them", "traverse", run);
         fails("leave out --samples", "evaluate", run, "--samples", 2);
