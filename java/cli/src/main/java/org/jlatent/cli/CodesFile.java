@@ -1,7 +1,9 @@
 package org.jlatent.cli;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.stream.LongStream;
 import org.jlatent.JlatentException;
 import org.jlatent.Shape;
@@ -9,51 +11,101 @@ import org.jlatent.ShapeException;
 import org.jlatent.data.ImageShape;
 import org.jlatent.io.Npy;
 import org.jlatent.models.ImageModel;
-import org.jlatent.models.VqVae;
+import org.jlatent.models.QuantizedModel;
 
 /**
- * Codes of images as a .npy file: i4 (i8 is read, too), {@code [images, height, width, books]}, of
- * clips {@code [clips, length, books]}; one book has no axis.
+ * Codes of images as .npy files: i4 (i8 is read, too), {@code [images, height, width, books]}, of
+ * clips {@code [clips, length, books]}; one book has no axis. A model with several maps of codes
+ * has a file for each, {@code codes-top.npy} beside {@code codes-bottom.npy}.
  *
- * @param codes row-major
+ * @param codes of each map, row-major
  * @param image what each image is of
  */
-record CodesFile(int[] codes, ImageShape image) {
+record CodesFile(int[][] codes, ImageShape image) {
     private static final int PIXELS = 1 << 18; // of images at once
+    private static final String END = ".npy";
 
     /** Images to encode or decode at once: few, if they are large. */
     static int batch(ImageShape image) {
         return Math.max(1, Math.min(256, PIXELS / (image.height() * image.width())));
     }
 
-    /** The extents of the file. */
-    static int[] shape(VqVae model, int images, ImageShape image) {
-        long[] codes = model.codesShape(image).toArray();
-        int skipped = model.image().height() == 1 ? 1 : 0;
-        return LongStream.concat(LongStream.of(images), Arrays.stream(codes).skip(skipped))
-                .mapToInt(Math::toIntExact)
-                .toArray();
+    /** The file of each map. */
+    static List<Path> files(Path given, QuantizedModel model) {
+        if (model.maps().size() == 1) {
+            return List.of(given);
+        }
+        String name = given.getFileName().toString();
+        String stem = name.endsWith(END) ? name.substring(0, name.length() - END.length()) : name;
+        return model.maps().stream()
+                .map(map -> given.resolveSibling(stem + "-" + map + END))
+                .toList();
     }
 
-    void write(Path file, VqVae model) {
-        int each = Math.toIntExact(model.codesShape(image).elements());
-        Npy.write(file, codes, shape(model, codes.length / each, image));
+    /** The extents of each file. */
+    static List<int[]> shapes(QuantizedModel model, int images, ImageShape image) {
+        int skipped = model.image().height() == 1 ? 1 : 0;
+        List<int[]> shapes = new ArrayList<>();
+        for (int map = 0; map < model.maps().size(); map++) {
+            LongStream each = Arrays.stream(model.codesShape(map, image).toArray()).skip(skipped);
+            shapes.add(
+                    LongStream.concat(LongStream.of(images), each)
+                            .mapToInt(Math::toIntExact)
+                            .toArray());
+        }
+        return shapes;
+    }
+
+    void write(Path given, QuantizedModel model, int images) {
+        List<Path> files = files(given, model);
+        List<int[]> shapes = shapes(model, images, image);
+        for (int map = 0; map < codes.length; map++) {
+            Npy.write(files.get(map), codes[map], shapes.get(map));
+        }
     }
 
     /**
      * @throws JlatentException if there are no codes in it, or codes that the model can't have made
      */
-    static CodesFile read(Path file, VqVae model) {
-        Npy.Array array = Npy.read(file);
+    static CodesFile read(Path given, QuantizedModel model) {
+        List<Path> files = files(given, model);
+        int[][] codes = new int[files.size()][];
+        int[] first = null;
+        ImageShape image = null;
+        for (int map = 0; map < codes.length; map++) {
+            Path file = files.get(map);
+            Npy.Array array = Npy.read(file);
+            codes[map] = codes(file, array, model.quantizers().get(map).codes());
+            ImageShape of = image(file, array.shape(), model, map);
+            if (map > 0 && (array.shape()[0] != first[0] || !of.equals(image))) {
+                throw new JlatentException(
+                        file
+                                + " is of "
+                                + array.shape()[0]
+                                + " images of "
+                                + of
+                                + ", "
+                                + files.get(0)
+                                + " of "
+                                + first[0]
+                                + " of "
+                                + image);
+            }
+            first = array.shape();
+            image = of;
+        }
+        return new CodesFile(codes, image);
+    }
+
+    private static int[] codes(Path file, Npy.Array array, long most) {
         if (array.type() != Npy.Type.I4 && array.type() != Npy.Type.I8) {
             throw new JlatentException(
                     file + " holds " + array.type() + " values; codes are integers of i4 or i8");
         }
-        ImageShape image = image(file, array.shape(), model);
         int[] codes = new int[array.size()];
         for (int i = 0; i < codes.length; i++) {
             long code = array.integer(i);
-            if (code < 0 || code >= model.quantizer().codes()) {
+            if (code < 0 || code >= most) {
                 throw new JlatentException(
                         file
                                 + " holds code "
@@ -61,15 +113,15 @@ record CodesFile(int[] codes, ImageShape image) {
                                 + " at "
                                 + Arrays.toString(place(i, array.shape()))
                                 + ", the model has codes from 0 to "
-                                + (model.quantizer().codes() - 1)
+                                + (most - 1)
                                 + ": they are another model's");
             }
             codes[i] = (int) code;
         }
-        return new CodesFile(codes, image);
+        return codes;
     }
 
-    private static ImageShape image(Path file, int[] shape, VqVae model) {
+    private static ImageShape image(Path file, int[] shape, QuantizedModel model, int map) {
         if (shape.length < 2 || shape[0] == 0) {
             throw new JlatentException(
                     file + " of shape " + Arrays.toString(shape) + " holds no codes of images");
@@ -78,6 +130,7 @@ record CodesFile(int[] codes, ImageShape image) {
         boolean clips = model.image().height() == 1;
         try {
             return model.imageShape(
+                    map,
                     Shape.of((clips ? LongStream.concat(LongStream.of(1), each) : each).toArray()));
         } catch (ShapeException e) {
             throw new JlatentException(
@@ -103,9 +156,9 @@ record CodesFile(int[] codes, ImageShape image) {
     /**
      * @throws JlatentException unless the model has codes
      */
-    static VqVae model(RunFolder run, ImageModel model) {
-        if (model instanceof VqVae vqVae) {
-            return vqVae;
+    static QuantizedModel model(RunFolder run, ImageModel model) {
+        if (model instanceof QuantizedModel quantized) {
+            return quantized;
         }
         throw new JlatentException(
                 "only models with vector quantization have codes, and "

@@ -11,7 +11,7 @@ import org.jlatent.io.ImageFiles;
 import org.jlatent.io.ImageGrid;
 import org.jlatent.io.Npy;
 import org.jlatent.models.ImageModel;
-import org.jlatent.models.VqVae;
+import org.jlatent.models.QuantizedModel;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -24,7 +24,7 @@ final class DecodeCommand extends RunCommand {
             names = "--codes",
             paramLabel = "FILE",
             required = true,
-            description = "the .npy file of codes")
+            description = "the .npy file of codes, as --out of encode names it")
     Path codes;
 
     @Option(
@@ -44,8 +44,8 @@ final class DecodeCommand extends RunCommand {
 
     @Override
     Results use(RunFolder run, ImageModel model) {
-        VqVae vqVae = CodesFile.model(run, model);
-        CodesFile file = CodesFile.read(codes, vqVae);
+        QuantizedModel quantized = CodesFile.model(run, model);
+        CodesFile file = CodesFile.read(codes, quantized);
         ImageShape image = file.image();
         String name = out.getFileName().toString().toLowerCase(Locale.ROOT);
         boolean folder = !name.endsWith(".png") && !name.endsWith(".npy");
@@ -57,7 +57,7 @@ final class DecodeCommand extends RunCommand {
             }
             require("--rate", rate, 1, 1_000_000);
         }
-        float[] images = vqVae.decode(file.codes(), image, CodesFile.batch(image));
+        float[] images = quantized.decodeMaps(file.codes(), image, CodesFile.batch(image));
         int count = images.length / image.values();
         if (folder) {
             writeEach(images, image, count);

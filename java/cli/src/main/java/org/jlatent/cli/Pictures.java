@@ -217,9 +217,10 @@ final class Pictures {
         XYChart codes = chart("Codes", "codes");
         double[] epochs = IntStream.rangeClosed(1, training.size()).asDoubleStream().toArray();
         for (String metric : training.get(0).keySet()) {
-            if (CODE_COUNTS.contains(metric)) {
+            String kind = metric.replaceFirst("^(top|middle|bottom)_", "");
+            if (CODE_COUNTS.contains(kind)) {
                 add(codes, metric, epochs, training, metric);
-            } else if (!metric.equals(USAGE)) { // a part, not a number: "dead" says the same
+            } else if (!kind.equals(USAGE)) { // a part, not a number: "dead" says the same
                 add(losses, metric, epochs, training, metric);
             }
         }

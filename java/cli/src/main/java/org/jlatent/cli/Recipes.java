@@ -15,6 +15,7 @@ final class Recipes {
                     new AutoencoderRecipe(),
                     VqVaeRecipe.plain(),
                     VqVaeRecipe.published(),
+                    VqVaeRecipe.hierarchical(),
                     new PriorRecipe(),
                     PixelCnnRecipe.plain(),
                     PixelCnnRecipe.gated(),

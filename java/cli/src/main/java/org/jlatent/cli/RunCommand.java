@@ -10,7 +10,7 @@ import org.jlatent.data.ImageSet;
 import org.jlatent.data.Splits;
 import org.jlatent.models.ImageModel;
 import org.jlatent.models.LatentModel;
-import org.jlatent.models.VqVae;
+import org.jlatent.models.QuantizedModel;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -85,7 +85,7 @@ abstract class RunCommand implements Callable<Integer> {
      *     between them
      */
     static LatentModel continuous(RunFolder run, ImageModel model) {
-        if (model instanceof VqVae) {
+        if (model instanceof QuantizedModel) {
             throw new JlatentException(
                     "the codes of a "
                             + run.config().model()

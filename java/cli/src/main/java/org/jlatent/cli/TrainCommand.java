@@ -46,9 +46,7 @@ final class TrainCommand implements Callable<Integer> {
             paramLabel = "MODEL",
             arity = "0..1",
             description =
-                    "what to train: vae, conv-vae, autoencoder, pixel-vae, vq-vae, pixel-cnn,"
-                            + " gated-pixel-cnn, pixel-cnn-pp or prior; or, as published,"
-                            + " vq-vae-cifar10 or pixel-cnn-binarized-mnist;"
+                    "what to train, such as vae: any of the models whose settings are listed below;"
                             + " not with --resume")
     String model;
 

@@ -7,18 +7,30 @@ import org.jlatent.JlatentException;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.ImageShape;
 import org.jlatent.models.ImageModel;
+import org.jlatent.models.QuantizedModel;
 import org.jlatent.models.VqVae;
+import org.jlatent.models.VqVae2;
+import org.jlatent.models.VqVae2Config;
 import org.jlatent.models.VqVaeConfig;
 import org.jlatent.models.VqVaeEvaluation;
 import org.jlatent.nn.Init;
 import org.jlatent.nn.Likelihood;
 import org.jlatent.nn.Likelihoods;
 
-/** {@code vq-vae}; {@code vq-vae-cifar10} is the same with the settings of the published run. */
+/**
+ * {@code vq-vae}; {@code vq-vae-cifar10} is the same with the settings of the published run, {@code
+ * vq-vae-2} with several maps of codes.
+ */
 final class VqVaeRecipe implements Recipe {
     private static final Settings.Key<Integer> LEVELS =
             Settings.integer(
                     "levels", 2, 1, "halvings: a code stands for 2^levels pixels each way");
+    private static final Settings.Key<Integer> MAPS =
+            Settings.integer(
+                    "maps",
+                    2,
+                    2,
+                    "of codes, at most 3: levels lead to the bottom one, a halving more to each above");
     private static final Settings.Key<Integer> HIDDEN =
             Settings.integer("hidden", 128, 1, "channels of the network");
     private static final Settings.Key<Integer> BLOCKS =
@@ -51,16 +63,24 @@ final class VqVaeRecipe implements Recipe {
 
     private final String name;
     private final String meaning;
+    private final boolean hierarchical;
     private final Map<String, String> initial; // of settings that start from another value
 
-    private VqVaeRecipe(String name, String meaning, Map<String, String> initial) {
+    private VqVaeRecipe(
+            String name, String meaning, boolean hierarchical, Map<String, String> initial) {
         this.name = name;
         this.meaning = meaning;
+        this.hierarchical = hierarchical;
         this.initial = initial;
     }
 
     static Recipe plain() {
-        return new VqVaeRecipe("vq-vae", "a vector-quantized autoencoder", Map.of());
+        return new VqVaeRecipe("vq-vae", "a vector-quantized autoencoder", false, Map.of());
+    }
+
+    static Recipe hierarchical() {
+        return new VqVaeRecipe(
+                "vq-vae-2", "vq-vae with maps of codes of several sizes, too", true, Map.of());
     }
 
     /**
@@ -72,6 +92,7 @@ final class VqVaeRecipe implements Recipe {
         return new VqVaeRecipe(
                 "vq-vae-cifar10",
                 "vq-vae as published: on cifar10, 10,000 steps, other defaults",
+                false,
                 Map.of(
                         "batch",
                         "32",
@@ -116,9 +137,17 @@ final class VqVaeRecipe implements Recipe {
     @Override
     public List<Settings.Key<?>> modelKeys() {
         List<Settings.Key<?>> keys = new ArrayList<>(List.of(LEVELS, HIDDEN, BLOCKS, RESIDUAL));
+        if (hierarchical) {
+            keys.add(0, MAPS);
+        }
         keys.addAll(QuantizerSettings.KEYS);
         keys.addAll(List.of(INITIALIZE, LIKELIHOOD, VaeRecipe.SCALE, VaeRecipe.COMPONENTS));
         return keys;
+    }
+
+    @Override
+    public List<Settings.Key<?>> ownKeys() {
+        return hierarchical ? List.of(MAPS) : Recipe.super.ownKeys();
     }
 
     @Override
@@ -136,7 +165,9 @@ final class VqVaeRecipe implements Recipe {
                         .withLikelihood(likelihood(image, settings))
                         .withQuantizer(QuantizerSettings.maker(settings))
                         .withInitialize(settings.get(INITIALIZE).equals("on"));
-        return new VqVae(init, image, config, seed);
+        return hierarchical
+                ? new VqVae2(init, image, new VqVae2Config(settings.get(MAPS), config), seed)
+                : new VqVae(init, image, config, seed);
     }
 
     private static Likelihood likelihood(ImageShape image, Settings settings) {
@@ -161,14 +192,18 @@ final class VqVaeRecipe implements Recipe {
                             + name
                             + " draws no z and hides no pixels: leave out --samples and --drop");
         }
-        VqVaeEvaluation e =
-                VqVaeEvaluation.of((VqVae) model, images, CodesFile.batch(images.shape()));
-        return new Results()
-                .put("squared_error", e.squaredError())
-                .put("normalized_error", e.normalizedError())
-                .put("reconstruction", e.reconstruction())
-                .put("perplexity", e.perplexity())
-                .put("usage", e.usage())
-                .put("bits_per_value", e.bitsPerValue());
+        QuantizedModel quantized = (QuantizedModel) model;
+        VqVaeEvaluation e = VqVaeEvaluation.of(quantized, images, CodesFile.batch(images.shape()));
+        Results results =
+                new Results()
+                        .put("squared_error", e.squaredError())
+                        .put("normalized_error", e.normalizedError())
+                        .put("reconstruction", e.reconstruction());
+        for (int map = 0; map < e.maps().size(); map++) {
+            String of = hierarchical ? quantized.maps().get(map) + "_" : "";
+            results.put(of + "perplexity", e.maps().get(map).perplexity())
+                    .put(of + "usage", e.maps().get(map).usage());
+        }
+        return results.put("bits_per_value", e.bitsPerValue());
     }
 }

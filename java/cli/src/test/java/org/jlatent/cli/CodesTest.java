@@ -172,6 +172,45 @@ final class CodesTest {
     }
 
     @Test
+    void everyMapOfCodesHasAFile() throws IOException {
+        Path images = Files.write(folder.resolve("large.idx"), MainTest.idx(40, 24));
+        train("vq-vae-2", images, "maps=3", "levels=1", "residual.hidden=4", "codes=16", "dims=4");
+        String columns = Files.readAllLines(run.resolve("metrics.csv")).get(0);
+        for (String column : List.of("top_perplexity", "middle_usage", "bottom_quantization")) {
+            assertTrue(List.of(columns.split(",")).contains(column), columns);
+        }
+        assertEquals(2 * 540, ImageIO.read(run.resolve("curves.png").toFile()).getHeight());
+        works("evaluate", run, "--json");
+        Map<String, Object> figures = RunFolder.parse(out.toString());
+        assertTrue((Double) figures.get("top_perplexity") >= 1);
+        assertEquals(4 * (9 + 36 + 144) / 576.0, (Double) figures.get("bits_per_value"), 1e-9);
+        works("reconstruct", run, "--count", 2);
+        Path codes = folder.resolve("all.npy");
+        works("encode", run, "--out", codes, "--json");
+        assertEquals("[4, 6, 6]", RunFolder.parse(out.toString()).get("middle_shape"));
+        assertArrayEquals(new int[] {4, 3, 3}, Npy.read(folder.resolve("all-top.npy")).shape());
+        Path bottom = folder.resolve("all-bottom.npy");
+        assertArrayEquals(new int[] {4, 12, 12}, Npy.read(bottom).shape());
+        Path values = folder.resolve("values.npy");
+        works("decode", run, "--codes", codes, "--out", values);
+        Npy.Array decoded = Npy.read(values);
+        double squared = 0;
+        for (int i = 0; i < decoded.size(); i++) {
+            float given = 37 * (36 * 576 + i) % 256 / 255.0f; // the test images
+            squared += Math.pow(given - decoded.value(i), 2) / decoded.size();
+        }
+        assertEquals((Double) figures.get("squared_error"), squared, 1e-5);
+        Npy.write(bottom, new int[3 * 144], 3, 12, 12);
+        fails("all-bottom.npy is of 3 images", "decode", run, "--codes", codes, "--out", values);
+        Files.delete(bottom);
+        fails("all-bottom.npy", "decode", run, "--codes", codes, "--out", values);
+        fails("are integers", "interpolate", run);
+        int code = run("train", "vq-vae-2", "--data", data, "--out", folder.resolve("odd"));
+        assertEquals(2, code);
+        assertTrue(err.toString().contains("8x8 or 16x16 would fit"), err::toString);
+    }
+
+    @Test
     void imagesOfOtherSizesHaveCodes() throws IOException {
         trainSmall();
         Path large = Files.write(folder.resolve("large.idx"), MainTest.idx(20, 20));

@@ -5,8 +5,6 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import org.jlatent.Activation;
-import org.jlatent.ConvOps;
 import org.jlatent.LikelihoodLevelsOps;
 import org.jlatent.Ops;
 import org.jlatent.Random;
@@ -17,12 +15,12 @@ import org.jlatent.Tensor;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.ImageShape;
 import org.jlatent.models.AutoregressiveModel.Draws;
-import org.jlatent.nn.Conv2d;
 import org.jlatent.nn.Embedding;
 import org.jlatent.nn.Functions;
 import org.jlatent.nn.Init;
 import org.jlatent.nn.Likelihood;
 import org.jlatent.nn.Likelihoods;
+import org.jlatent.nn.Sequential;
 
 /**
  * A distribution of an image's codes, learned after the model that makes them [van den Oord et al.
@@ -30,16 +28,17 @@ import org.jlatent.nn.Likelihoods;
  * conditioned on these [Razavi et al. 2019, sec. 3.2]: {@code p(top, bottom) = p(top) p(bottom |
  * top)}. It is trained on a {@link CodeSet}.
  *
- * <p>What a map sees of an earlier one: a vector for each code, a 3x3 convolution with SiLU, so
- * that a place knows its neighbours on all sides, each pixel of it repeated up to the map's size.
+ * <p>What a map sees of an earlier one: a vector for each code, a few residual blocks, so that a
+ * place knows its neighbours on all sides, and a transposed convolution up to the map's size.
  *
  * <p>Loss: -log p(codes) in nats a code, a mean over the batch; {@code bits_per_code} the same in
  * bits, and where there are several maps, each one's. Parameters: {@code NAME.*} for each map, as a
- * Gated PixelCNN's; {@code NAME.EARLIER.codes.*} and {@code NAME.EARLIER.conv.*}. Buffers: {@code
- * NAME.histogram [books, codes]}, how often each code occurs in the training images.
+ * Gated PixelCNN's; {@code NAME.EARLIER.codes.*} and {@code NAME.EARLIER.network.*}. Buffers:
+ * {@code NAME.histogram [books, codes]}, how often each code occurs in the training images.
  */
 public final class CodePrior extends Model {
     private static final int MOST_CODES = 65536;
+    private static final int BLOCKS = 2; // residual ones, of what a map sees of another
     private static final long NEXT_NOISE = 0x9E3779B97F4A7C15L; // from one map's seed to the next
 
     private final List<CodeMap> maps;
@@ -48,7 +47,7 @@ public final class CodePrior extends Model {
     private final List<Tensor> histograms = new ArrayList<>();
 
     /** What a map sees of an earlier one. */
-    private record Above(Embedding codes, Conv2d conv, int factorY, int factorX) {}
+    private record Above(Embedding codes, Sequential network) {}
 
     /**
      * A prior with fresh parameters.
@@ -97,25 +96,27 @@ public final class CodePrior extends Model {
                 to.height() % from.height() == 0 && to.width() % from.width() == 0,
                 "the sides of map " + map + " must be multiples of those of a map before it",
                 other);
+        VqVaeConfig blocks =
+                VqVaeConfig.defaults().withHidden(features).withResidual(BLOCKS, features);
+        int factorY = to.height() / from.height();
+        int factorX = to.width() / from.width();
         String name = map.name() + "." + other.name();
         return new Above(
                 child(name + ".codes", new Embedding(init, other.codes(), features)),
                 child(
-                        name + ".conv",
-                        new Conv2d(
-                                init,
-                                from.channels() * features,
-                                features,
-                                3,
-                                ConvOps.Options.plain().withPadding(1, 1),
-                                Activation.RELU)),
-                to.height() / from.height(),
-                to.width() / from.width());
+                        name + ".network",
+                        new ResidualNetworks(init, from, blocks)
+                                .enlarged(from.channels() * features, factorY, factorX)));
     }
 
     /** What it is a distribution of. */
     public List<CodeMap> maps() {
         return maps;
+    }
+
+    /** The network of one of them. */
+    GatedPixelCnn network(int map) {
+        return priors.get(map);
     }
 
     /** Classes that codes are conditioned on; 0: none. */
@@ -198,7 +199,7 @@ public final class CodePrior extends Model {
     }
 
     /** What a map's codes are conditioned on: classes, and the codes of the maps before it. */
-    private Condition condition(Tape tape, int map, List<Tensor> earlier, int[] labels) {
+    Condition condition(Tape tape, int map, List<Tensor> earlier, int[] labels) {
         if (map == 0) {
             return new Condition(labels, null);
         }
@@ -208,8 +209,7 @@ public final class CodePrior extends Model {
             Tensor vectors = of.codes.forward(tape, earlier.get(i));
             Shape s = vectors.shape(); // [batch, height, width, books, features]
             Shape image = Shape.of(s.get(0), s.get(1), s.get(2), s.get(3) * s.get(4));
-            Tensor places = of.conv.forward(tape, Functions.reshape(tape, vectors, image));
-            seen[i] = Functions.upsample(tape, places, of.factorY, of.factorX);
+            seen[i] = of.network.forward(tape, Functions.reshape(tape, vectors, image));
         }
         return new Condition(labels, map == 1 ? seen[0] : Functions.concat(tape, -1, seen));
     }
@@ -309,11 +309,15 @@ public final class CodePrior extends Model {
         Tape tape = Tape.inference(scope);
         for (int m = 0; m < maps.size(); m++) {
             Condition given = condition(tape, m, codes, condition.labels());
-            Draws draws = new Draws(how.temperature(), how.topK(), how.seed() + m * NEXT_NOISE);
-            float[] values = priors.get(m).sample(count, given, draws);
+            float[] values = priors.get(m).sample(count, given, draws(how, m));
             Shape shape = Shape.of(count, maps.get(m).shape().values());
             codes.add(codes(scope, m, scope.of(shape, values)));
         }
         return codes;
+    }
+
+    /** How a map is drawn: with noise of its own. */
+    static Draws draws(Draws how, int map) {
+        return new Draws(how.temperature(), how.topK(), how.seed() + map * NEXT_NOISE);
     }
 }

@@ -29,49 +29,85 @@ final class ResidualNetworks {
         tallest = image.height() == 1 ? 1 : 4;
     }
 
-    /** {@code [batch, height, width, in]} to {@code [batch, smaller, smaller, out]}. */
-    Sequential encoder(int in, int out) {
+    /**
+     * {@code [batch, height, width, in]} to {@code [batch, smaller, smaller, hidden]}.
+     *
+     * @param halvings of the sides
+     */
+    Sequential features(int halvings, int in) {
+        return sequential(featureLayers(halvings, in));
+    }
+
+    private List<Layer> featureLayers(int halvings, int in) {
         List<Layer> layers = new ArrayList<>();
         int width = in;
-        for (int level = 1; level <= config.levels(); level++) {
+        for (int level = 1; level <= halvings; level++) {
             layers.add(
                     new Conv2d(init, width, width(level), tallest, 4, halved(), Activation.RELU));
             width = width(level);
         }
         layers.add(same(width, config.hidden()));
         addBlocks(layers);
-        layers.add(
-                new Conv2d(
-                        init,
-                        config.hidden(),
-                        out,
-                        1,
-                        ConvOps.Options.plain(),
-                        Activation.IDENTITY));
-        return new Sequential(layers.toArray(Layer[]::new));
+        return layers;
     }
 
-    /** {@code [batch, smaller, smaller, in]} to {@code [batch, height, width, out]}. */
-    Sequential decoder(int in, int out) {
+    /** {@code [batch, height, width, in]} to {@code [batch, smaller, smaller, out]}. */
+    Sequential encoder(int in, int out) {
+        List<Layer> layers = featureLayers(config.levels(), in);
+        layers.add(vectors(config.hidden(), out));
+        return sequential(layers);
+    }
+
+    /** A 1x1 convolution: features to vectors. */
+    Conv2d vectors(int in, int out) {
+        return new Conv2d(init, in, out, 1, ConvOps.Options.plain(), Activation.IDENTITY);
+    }
+
+    /**
+     * {@code [batch, height, width, in]} to {@code [batch, larger, larger, out]}.
+     *
+     * @param doublings of the sides, at least 1
+     */
+    Sequential decoder(int doublings, int in, int out) {
         List<Layer> layers = new ArrayList<>();
         layers.add(same(in, config.hidden()));
         addBlocks(layers);
         int width = config.hidden();
-        for (int level = config.levels(); level >= 1; level--) {
+        for (int level = doublings; level >= 1; level--) {
             int next = level == 1 ? out : width(level - 1);
-            layers.add(
-                    new ConvTranspose2d(
-                            init,
-                            width,
-                            next,
-                            tallest,
-                            4,
-                            halved(),
-                            0,
-                            0,
-                            level == 1 ? Activation.IDENTITY : Activation.RELU));
+            layers.add(doubled(width, next, level == 1 ? Activation.IDENTITY : Activation.RELU));
             width = next;
         }
+        return sequential(layers);
+    }
+
+    /**
+     * {@code [batch, height, width, in]} to {@code [batch, height factorY, width factorX, hidden]}.
+     */
+    Sequential enlarged(int in, int factorY, int factorX) {
+        List<Layer> layers = new ArrayList<>();
+        layers.add(same(in, config.hidden()));
+        addBlocks(layers);
+        layers.add(
+                new ConvTranspose2d(
+                        init,
+                        config.hidden(),
+                        config.hidden(),
+                        factorY,
+                        factorX,
+                        ConvOps.Options.plain().withStride(factorY, factorX),
+                        0,
+                        0,
+                        Activation.IDENTITY));
+        return sequential(layers);
+    }
+
+    /** A transposed convolution that doubles the sides. */
+    ConvTranspose2d doubled(int in, int out, Activation activation) {
+        return new ConvTranspose2d(init, in, out, tallest, 4, halved(), 0, 0, activation);
+    }
+
+    private static Sequential sequential(List<Layer> layers) {
         return new Sequential(layers.toArray(Layer[]::new));
     }
 

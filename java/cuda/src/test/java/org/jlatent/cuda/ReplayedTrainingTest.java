@@ -35,6 +35,8 @@ import org.jlatent.models.PixelVaeConfig;
 import org.jlatent.models.Vae;
 import org.jlatent.models.VaeConfig;
 import org.jlatent.models.VqVae;
+import org.jlatent.models.VqVae2;
+import org.jlatent.models.VqVae2Config;
 import org.jlatent.models.VqVaeConfig;
 import org.jlatent.nn.Init;
 import org.jlatent.nn.Likelihoods;
@@ -208,6 +210,17 @@ final class ReplayedTrainingTest {
                                 init,
                                 shape,
                                 VqVaeConfig.defaults().withHidden(8).withResidual(1, 4),
+                                1),
+                (init, shape) ->
+                        new VqVae2(
+                                init,
+                                shape,
+                                VqVae2Config.defaults()
+                                        .withNetwork(
+                                                VqVaeConfig.defaults()
+                                                        .withLevels(1)
+                                                        .withHidden(8)
+                                                        .withResidual(1, 4)),
                                 1),
                 (init, shape) ->
                         new Autoencoder(
