@@ -76,7 +76,9 @@ final class AutoregressiveProbabilityTest {
         int count = TinyPixelModels.count(model);
         for (int first = 0; first < count; first += BATCH) {
             try (Scope scope = new Scope(tiny.scope.device())) {
-                use.accept(scope, TinyPixelModels.some(scope, model, first, Math.min(BATCH, count - first)));
+                use.accept(
+                        scope,
+                        TinyPixelModels.some(scope, model, first, Math.min(BATCH, count - first)));
             }
         }
     }
