@@ -276,7 +276,7 @@ final class AutoregressiveProbabilityTest {
         }
     }
 
-    /** Of all images that there are, in the order of {@link #all}. */
+    /** Of all images that there are, in the order of {@link TinyPixelModels#all}. */
     private static double chiSquare(AutoregressiveModel model, float[] drawn, double[] p) {
         int values = model.image().values();
         int levels = AutoregressiveModel.levels(model.likelihood());
