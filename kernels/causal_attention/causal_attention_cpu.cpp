@@ -95,7 +95,7 @@ struct Running {
 };
 
 void attend(const Head& h, const float* q, int64_t key, int64_t keys, bool own, Running& r) {
-    alignas(64) float p[kBlockRows * kPanel], most[kPanel], shrink[kPanel];
+    alignas(64) float p[kBlockRows * kPanel], most[kPanel], shift[kPanel], shrink[kPanel];
     const int64_t at = key * h.in.stride;
     multiply_rows<false>(h.in.k + at, h.in.stride, 1, q, h.dims, keys, p);
     memcpy(most, r.most, sizeof most);
@@ -109,17 +109,16 @@ void attend(const Head& h, const float* q, int64_t key, int64_t keys, bool own, 
     }
 #pragma omp simd
     for (int64_t l = 0; l < kPanel; ++l) {
-        r.most[l] -= most[l] == -INFINITY ? 0.0f : most[l];  // nothing but -infinity so far: no NaN of it
-        shrink[l] = fast_exp(r.most[l]);
+        shift[l] = most[l] == -INFINITY ? 0.0f : most[l];  // nothing but -infinity so far is not yet NaN
+        shrink[l] = fast_exp(r.most[l] - shift[l]);
         r.sum[l] *= shrink[l];
         r.most[l] = most[l];
-        most[l] = most[l] == -INFINITY ? 0.0f : most[l];
     }
     for (int64_t j = 0; j < keys; ++j) {
         float* row = p + j * kPanel;
 #pragma omp simd
         for (int64_t l = 0; l < kPanel; ++l) {
-            row[l] = fast_exp(row[l] - most[l]);
+            row[l] = fast_exp(row[l] - shift[l]);
             r.sum[l] += row[l];
         }
     }

@@ -239,6 +239,11 @@ final class PixelSamplerOpsTest {
                     () -> p.activation(0, Activation.RELU));
             int x = p.pixels(1, 1, 0);
             assertEquals(1, p.channels(x));
+            assertMessage(
+                    ShapeException.class,
+                    "sampler program: channels must be 3 for each of up to 128 dims of each head,"
+                            + " got 1 channels and 1 heads",
+                    () -> p.attention(x, 1));
             MaskedConv2d conv = network.horizontal[1];
             Tensor weight = conv.parameters().get("weight");
             assertMessage(

@@ -204,6 +204,23 @@ final class FunctionsTest {
     }
 
     @Test
+    void causalAttentionIsTheSameOnAnyNumberOfThreads() {
+        float[] one = attentionGradient(1);
+        for (int threads : new int[] {2, 3}) {
+            assertArrayEquals(one, attentionGradient(threads));
+        }
+    }
+
+    private static float[] attentionGradient(int threads) {
+        try (Device cpu = Device.cpu().threads(threads);
+                Scope owned = new Scope(cpu)) {
+            Tensor qkv = values(owned, 1.3, 2, 150, 18);
+            CausalAttentionOps.Result r = CausalAttentionOps.forward(owned, qkv, 2, true);
+            return CausalAttentionOps.backward(owned, qkv, 2, r, r.y()).toFloatArray();
+        }
+    }
+
+    @Test
     void l2NormalizeMakesRowsOfLengthOne() {
         check(input(2, 3, 4), Functions::l2Normalize);
         Tensor x = scope.of(Shape.of(2, 2), 3, -4, 0, 0);
