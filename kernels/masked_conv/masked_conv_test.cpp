@@ -85,7 +85,7 @@ TEST_P(MaskedConvTest, WhatIsNotSeenDoesNotMatter) {
             // One filter of the group stands for all.
             const int64_t o = own * c.outputs() / c.groups;
             std::vector<std::vector<float>> seen;
-            for (const float filling : {3e15f, -7e12f}) {
+            for (const float filling : {std::numeric_limits<float>::max(), -7e12f}) {
                 std::vector<float> masked(a.x.size(), kNaN);
                 for (int64_t i = 0; i < c.height; ++i)
                     for (int64_t j = 0; j < c.width; ++j)
@@ -191,6 +191,17 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"one_row", 1, 1, 29, 4, 5, 5, 1, JL_RASTER_A, JL_PLAIN, true, false, false},
         Case{"no_images", 0, 4, 5, 3, 6, 3, 1, JL_RASTER_B, JL_GATE, true, true, true}),
     [](const testing::TestParamInfo<Case>& c) { return std::string(c.param.name); });
+
+// One product a sum, of factors of any size: how many digits of f32 a table keeps.
+TEST(MaskedConv, ProductsKeepTheirDigits) {
+    const Case c = {"products", 1, 40, 50, 1, 20, 1, 1, JL_RASTER_B, JL_PLAIN, false, false, false};
+    Arrays a(c);
+    for (std::vector<float>* values : {&a.x, &a.weight})
+        for (size_t i = 0; i < values->size(); ++i)
+            (*values)[i] = std::ldexp((*values)[i], static_cast<int>(i * 7 % 81) - 40);
+    const Outputs expected = forward(c, a.doubled());
+    EXPECT_CLOSE(a.forward(a.x, a.weight).first, expected.out, 4e-7, 0.0);
+}
 
 TEST(MaskedConv, LargeSumsSaturateGatesWithoutNaN) {
     const Case c = {"gate", 1, 2, 2, 2, 4, 3, 1, JL_RASTER_B, JL_GATE, true, false, false};

@@ -11,11 +11,10 @@
 
 namespace jlatent::JL_TABLE {
 
-constexpr int kTileRows = 128;                               // pixels
-constexpr int kPairColumns = 16;                             // of two mma
-constexpr int kTilePairs = 8;                                // of a block: every second one for a warp
-constexpr int kPairWords = kParts * kWarp * 4;               // of a step
-constexpr int kWarpPairs = kTilePairs / 2, kGroupPairs = 2;  // multiplied at once
+constexpr int kTileRows = 128;                  // pixels
+constexpr int kTilePairs = 8;                   // of a block: every second one for a warp
+constexpr int kPairWords = kParts * kWarp * 4;  // of a step
+constexpr int kWarpPairs = kTilePairs / 2;
 static_assert(kTileRows / kWarpRows * 2 == kBlock / kWarp, "two warps side by side");
 
 // Which filter, or for the gradient which channel, a place is; -1: none. Of a gate's pair the first half is for tanh, the
@@ -165,7 +164,7 @@ struct TileSums {
     }
     __device__ static int pair(int i) { return 2 * i + warp_column(); }
 
-    // One step; pairs past the `pairs` there are may become anything.
+    // One step of the tile's first `pairs`.
     __device__ void add(const StepShared& step, int pairs) {
         RowParts a;
         JL_UNROLL
@@ -175,19 +174,28 @@ struct TileSums {
             a.set(i / 2, i % 2, v.x, v.y, v.z, v.w);
         }
         JL_UNROLL
-        for (int first = 0; first < kWarpPairs; first += kGroupPairs) {
+        for (int first = 0; first < kWarpPairs; first += 2) {
             if (pair(first) >= pairs) break;
-            ColumnParts<2 * kGroupPairs> b;
-            JL_UNROLL
-            for (int i = 0; i < kGroupPairs * kParts; ++i) {
-                const int own = i / kParts, p = i % kParts;
-                const FourWords words = *reinterpret_cast<const FourWords*>(
-                    step.weight + pair(first + own) * kPairWords + (p * kWarp + threadIdx.x % kWarp) * 4);
-                JL_UNROLL
-                for (int k = 0; k < 4; ++k) b.word[own * 2 + k / 2][p][k % 2] = words.word[k];
-            }
-            add_products(a, b, 2 * first, sum);
+            if (pair(first + 1) < pairs)
+                add_pairs<2>(a, step, first);
+            else
+                add_pairs<1>(a, step, first);
         }
+    }
+
+    // Two at once are eight mma that do not wait for each other.
+    template <int kPairs>
+    __device__ void add_pairs(const RowParts& a, const StepShared& step, int first) {
+        ColumnParts<2 * kPairs> b;
+        JL_UNROLL
+        for (int i = 0; i < kPairs * kParts; ++i) {
+            const int own = i / kParts, p = i % kParts;
+            const FourWords words = *reinterpret_cast<const FourWords*>(
+                step.weight + pair(first + own) * kPairWords + (p * kWarp + threadIdx.x % kWarp) * 4);
+            JL_UNROLL
+            for (int k = 0; k < 4; ++k) b.word[own * 2 + k / 2][p][k % 2] = words.word[k];
+        }
+        add_products(a, b, 2 * first, sum);
     }
 
     // All steps of the pixels from `first` on and of the pairs from `first_pair` on.
