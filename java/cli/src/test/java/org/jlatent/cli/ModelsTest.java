@@ -153,7 +153,7 @@ final class ModelsTest {
     @Test
     void pixelsGivenZAreDrawn() throws IOException {
         train("pixel-vae");
-        fails("top_k must be", "sample", run, "--top-k", 2);
+        fails("top_k is for the categorical", "sample", run, "--top-k", 2);
         run = folder.resolve("levels");
         train("pixel-vae", "likelihood=categorical", "data.binarize=none", "head=8");
         byte[] trained = Files.readAllBytes(run.resolve("samples.png"));
