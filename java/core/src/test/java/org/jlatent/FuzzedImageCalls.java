@@ -175,8 +175,8 @@ final class FuzzedImageCalls {
         Tensor dx = MaskedConvOps.backwardData(f.scope(), dSums, weight, o);
         MaskedConvOps.Gradients d = MaskedConvOps.backwardWeight(f.scope(), x, dSums, o);
         return List.of(
-                new Made(dx, s),
-                new Made(d.dWeight(), weight.shape()),
+                new Made(dx, dSums.shape().withoutLast().withLast(weight.shape().get(3))),
+                new Made(d.dWeight(), o.weightShape(s.get(3), filters)),
                 new Made(d.dBias(), Shape.of(filters)));
     }
 
