@@ -108,7 +108,7 @@ public final class CodePrior extends Model {
                                 features,
                                 3,
                                 ConvOps.Options.plain().withPadding(1, 1),
-                                Activation.RELU)),
+                                Activation.SILU)),
                 to.height() / from.height(),
                 to.width() / from.width());
     }
