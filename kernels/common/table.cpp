@@ -11,6 +11,7 @@
 #include "likelihood/likelihood.h"
 #include "likelihood/likelihood_levels.h"
 #include "lookup_free_quantize/lookup_free_quantize.h"
+#include "lstm_cell/lstm_cell.h"
 #include "masked_conv/masked_conv.h"
 #include "norm/norm.h"
 #include "pad/pad.h"
@@ -95,6 +96,8 @@ const jl_kernels* table() {
         JL_ENTRY(levels_of_values),
         &pixel_sampler_workspace,
         JL_ENTRY(pixel_sampler),
+        JL_ENTRY(lstm_cell_forward),
+        JL_ENTRY(lstm_cell_backward),
     };
     return &kernels;
 }

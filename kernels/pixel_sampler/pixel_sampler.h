@@ -5,7 +5,9 @@
 // Convolutional Autoregressive Models]. So a pixel costs the same in an image of any size.
 //
 // The network is a program: nodes in the order of their evaluation, each a map [batch, height, width, channels] from maps of
-// nodes before it; the last one's are the parameters of the distribution, as likelihood.h has them. With v the image's levels:
+// nodes before it; the last one's are the parameters of the distribution, as likelihood.h has them. A masked_conv of
+// JL_VERTICAL_A may read later nodes too: it sees only the rows above, which are complete. So an LSTM's h leads to the row
+// below. With v the image's levels:
 //   pixels        scale v + offset                                   channels: the image's
 //   embedding     data[v[c], :] for each channel c of the image      data [levels, channels / image channels]
 //   given         data [batch, height, width, channels]: what is known from the start, as a condition
@@ -13,6 +15,8 @@
 //                 added to the sums, as the vertical stack's to the horizontal one's, or what a residual block passes by
 //   add           input + other
 //   activation    function(input)
+//   lstm_cell     c of lstm_cell.h, of its own row above and of input, the sums of its gates
+//   lstm_hidden   h, of the same input and of other, c
 //
 // When a node is computed follows from what it sees (program.h): a vertical stack a row at a time, as soon as the row above is
 // drawn; horizontal and raster kernels a pixel at a time; and with G groups of channels, red before green before blue, those of

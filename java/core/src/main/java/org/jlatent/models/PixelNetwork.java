@@ -14,9 +14,10 @@ import org.jlatent.nn.Embedding;
 import org.jlatent.nn.Init;
 import org.jlatent.nn.MaskedConv2d;
 import org.jlatent.nn.Module;
+import org.jlatent.nn.RowLstm;
 
 /**
- * A network of masked convolutions as a list of steps. Each makes a feature map, of the image's
+ * A network of masked convolutions and row LSTMs as a list of steps. Each makes a feature map, of the image's
  * height and width, of such that are there already; the last one is the output. Nothing else is
  * kept: who takes these steps pixel by pixel instead of image by image gets the same.
  *
@@ -74,6 +75,19 @@ final class PixelNetwork extends Module {
         }
     }
 
+    /** A row LSTM: a map of its own rows above, too. */
+    private record Recurrence(RowLstm layer, int x) implements Step {
+        @Override
+        public Tensor forward(Tape tape, List<Tensor> maps, Tensor labels) {
+            return layer.forward(tape, maps.get(x));
+        }
+
+        @Override
+        public int addTo(SamplerProgram program, List<Integer> nodes, Tape tape, Tensor labels) {
+            return layer.addTo(program, nodes.get(x));
+        }
+    }
+
     /** {@code max(x, 0)}. */
     private record Rectifier(int x) implements Step {
         @Override
@@ -121,6 +135,19 @@ final class PixelNetwork extends Module {
                         ? child(name + ".label", new Embedding(init, classes, options.filters(out)))
                         : null;
         return add(new Convolution(layer, label, x, map), out);
+    }
+
+    /**
+     * A row LSTM.
+     *
+     * @param groups of the channels of x, and of {@code out}
+     * @param out channels of its feature map
+     * @param x number of a feature map
+     * @return number of its feature map
+     */
+    int recur(String name, int groups, int out, int x) {
+        RowLstm layer = child(name, new RowLstm(init, channels.get(x), out, groups));
+        return add(new Recurrence(layer, x), out);
     }
 
     /** {@code max(x, 0)}; where a convolution's only use is that, its epilogue is cheaper. */

@@ -1,5 +1,6 @@
 package org.jlatent.models;
 
+import static org.jlatent.models.TinyPixelModels.rows;
 import static org.jlatent.models.TinyPixelModels.small;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -97,6 +98,16 @@ final class AutoregressiveModelTest {
         }
     }
 
+    @Test
+    void pixelRnnSeesNothingLater() {
+        for (ImageShape shape : SHAPES) {
+            for (int first : new int[] {3, 7}) {
+                seesNothingLater(
+                        tiny.recurrent(shape, rows().withFirstKernel(first)), Condition.none());
+            }
+        }
+    }
+
     /** Codes cannot be NaN: any other ones serve. */
     @Test
     void embeddedCodesSeeNothingLater() {
@@ -173,6 +184,22 @@ final class AutoregressiveModelTest {
                 plain);
     }
 
+    /** One row LSTM sees a triangle up to the first row; another, one pixel more to both sides. */
+    @Test
+    void rowLstmsSeeTriangles() {
+        ImageShape shape = new ImageShape(6, 13, 1);
+        assertEquals(
+                """
+                .###########.
+                .##########..
+                .#########...
+                ..#######....
+                ....##o......
+                .............
+                """,
+                field(tiny.recurrent(shape, rows().withLayers(1)), 4, 6));
+    }
+
     // ---- gradients ----
 
     /** Every second feature before a ReLU well above 0, the others well below. */
@@ -244,8 +271,20 @@ final class AutoregressiveModelTest {
     }
 
     @Test
-    void everyParameterOfPixelCnnLearns() {
-        AutoregressiveModel model = tiny.plain(new ImageShape(5, 4, 3), 3, 3, 2);
+    void gradientsOfRowLstms() {
+        PixelRnnConfig config = rows().withFeatures(3).withHead(3);
+        gradientsAreDifferences(
+                tiny.recurrent(new ImageShape(3, 4, 3), config), Condition.none());
+    }
+
+    @Test
+    void everyParameterLearns() {
+        ImageShape shape = new ImageShape(5, 4, 3);
+        everyParameterLearns(tiny.plain(shape, 3, 3, 2));
+        everyParameterLearns(tiny.recurrent(shape, rows()));
+    }
+
+    private void everyParameterLearns(AutoregressiveModel model) {
         Tape tape = new Tape(tiny.scope);
         model.watch(tape);
         tape.backward(model.objective(tape, tiny.bits(8, model.image())).loss());
