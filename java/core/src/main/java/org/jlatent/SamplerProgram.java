@@ -49,7 +49,16 @@ public final class SamplerProgram {
             float offset) {
         Node reading(int number) {
             return new Node(
-                    kind, number, other, activation, options, channels, data, bias, vector, scale,
+                    kind,
+                    number,
+                    other,
+                    activation,
+                    options,
+                    channels,
+                    data,
+                    bias,
+                    vector,
+                    scale,
                     offset);
         }
     }
@@ -162,8 +171,7 @@ public final class SamplerProgram {
         require("sampler program", "state", state, expected);
         long gates = 4 * channels;
         MaskedConvOps.Options rowAbove = RowLstmOps.ABOVE;
-        int above =
-                add(MASKED_CONV, NONE, NONE, 0, rowAbove, gates, state, null, null, 0, 0);
+        int above = add(MASKED_CONV, NONE, NONE, 0, rowAbove, gates, state, null, null, 0, 0);
         int sum = sums.applyAsInt(above);
         if (node(sum).channels != gates) {
             throw new ShapeException(

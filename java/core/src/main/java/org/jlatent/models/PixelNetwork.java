@@ -17,9 +17,9 @@ import org.jlatent.nn.Module;
 import org.jlatent.nn.RowLstm;
 
 /**
- * A network of masked convolutions and row LSTMs as a list of steps. Each makes a feature map, of the image's
- * height and width, of such that are there already; the last one is the output. Nothing else is
- * kept: who takes these steps pixel by pixel instead of image by image gets the same.
+ * A network of masked convolutions and row LSTMs as a list of steps. Each makes a feature map, of
+ * the image's height and width, of such that are there already; the last one is the output. Nothing
+ * else is kept: who takes these steps pixel by pixel instead of image by image gets the same.
  *
  * <p>Feature maps have numbers: {@link #INPUT}, {@link #CONDITION}, and then one a step.
  */

@@ -15,9 +15,10 @@ import org.jlatent.Tensor;
  * 3.1]: the gates of a pixel come from itself and the one to its left, through a masked convolution
  * 1x3, and from the states of the three pixels above. So it sees a triangle that ends in the pixel.
  *
- * <p>Parameters: {@code input.weight [4 out, 1, 2, in]} and {@code input.bias [4 out]}, {@code state
- * [4 out, 1, 3, out]}: output, forget, input and content of a channel side by side. Weights start
- * as {@link MaskedConv2d}'s, which leaves sums the variance of what they are of. In f32, as that.
+ * <p>Parameters: {@code input.weight [4 out, 1, 2, in]} and {@code input.bias [4 out]}, {@code
+ * state [4 out, 1, 3, out]}: output, forget, input and content of a channel side by side. Weights
+ * start as {@link MaskedConv2d}'s, which leaves sums the variance of what they are of. In f32, as
+ * that.
  */
 public final class RowLstm extends Module implements Layer {
     private final MaskedConv2d input;

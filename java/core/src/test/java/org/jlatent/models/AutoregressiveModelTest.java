@@ -184,16 +184,16 @@ final class AutoregressiveModelTest {
                 plain);
     }
 
-    /** One row LSTM sees a triangle up to the first row; another, one pixel more to both sides. */
+    /** A row LSTM sees a triangle, all the way to the first row. */
     @Test
-    void rowLstmsSeeTriangles() {
+    void aRowLstmSeesATriangle() {
         ImageShape shape = new ImageShape(6, 13, 1);
         assertEquals(
                 """
-                .###########.
-                .##########..
+                ###########..
                 .#########...
                 ..#######....
+                ...#####.....
                 ....##o......
                 .............
                 """,
@@ -273,8 +273,7 @@ final class AutoregressiveModelTest {
     @Test
     void gradientsOfRowLstms() {
         PixelRnnConfig config = rows().withFeatures(3).withHead(3);
-        gradientsAreDifferences(
-                tiny.recurrent(new ImageShape(3, 4, 3), config), Condition.none());
+        gradientsAreDifferences(tiny.recurrent(new ImageShape(3, 4, 3), config), Condition.none());
     }
 
     @Test
