@@ -32,16 +32,16 @@ final class PixelCnnRecipe implements Recipe {
             Settings.integer("layers", 5, 1, "of both stacks");
     private static final Settings.Key<Integer> FEATURES =
             Settings.integer("features", 32, 1, "of each stack");
-    private static final Settings.Key<Integer> KERNEL_FIRST =
+    static final Settings.Key<Integer> KERNEL_FIRST =
             Settings.integer("kernel.first", 7, 3, "of the first layer, odd");
     private static final Settings.Key<Integer> KERNEL =
             Settings.integer("kernel", 3, 1, "of the other layers, odd");
-    private static final Settings.Key<Integer> HEAD =
+    static final Settings.Key<Integer> HEAD =
             Settings.integer("head", 32, 1, "features before a value's distribution");
     private static final Settings.Key<Integer> CLASSES =
             Settings.integer("classes", 0, 0, "of the images that it is conditioned on; 0: none");
 
-    private static final Settings.Key<String> LIKELIHOOD =
+    static final Settings.Key<String> LIKELIHOOD =
             Settings.choice(
                     "likelihood",
                     "bernoulli",
@@ -64,7 +64,7 @@ final class PixelCnnRecipe implements Recipe {
     }
 
     /** A value given others has a probability only if it is one of a few. */
-    private static final Map<String, String> BITS =
+    static final Map<String, String> BITS =
             Map.of("data.binarize", "dynamic", "batch", "64");
 
     static Recipe plain() {
@@ -159,7 +159,7 @@ final class PixelCnnRecipe implements Recipe {
         return new PixelCnn(init, image, config, seed);
     }
 
-    private static Likelihood likelihood(ImageShape image, Settings settings) {
+    static Likelihood likelihood(ImageShape image, Settings settings) {
         String name = settings.get(LIKELIHOOD);
         if (name.equals("bernoulli")) {
             return Likelihoods.bernoulli();
@@ -181,6 +181,11 @@ final class PixelCnnRecipe implements Recipe {
 
     @Override
     public Results evaluate(ImageModel model, ImageSet images, Evaluation options) {
+        return evaluate(name, model, images, options);
+    }
+
+    /** Of any model of pixels given pixels. */
+    static Results evaluate(String name, ImageModel model, ImageSet images, Evaluation options) {
         if (options.samples() != null || options.drop() != null) {
             throw new JlatentException(
                     "a "

@@ -16,7 +16,8 @@ final class Recipes {
                     VqVaeRecipe.published(),
                     PixelCnnRecipe.plain(),
                     PixelCnnRecipe.gated(),
-                    PixelCnnRecipe.published());
+                    PixelCnnRecipe.published(),
+                    new PixelRnnRecipe());
 
     private Recipes() {}
 

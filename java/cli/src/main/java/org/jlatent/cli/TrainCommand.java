@@ -47,7 +47,8 @@ final class TrainCommand implements Callable<Integer> {
             paramLabel = "MODEL",
             arity = "0..1",
             description =
-                    "what to train: vae, conv-vae, autoencoder, vq-vae, pixel-cnn or gated-pixel-cnn; or, as published,"
+                    "what to train: vae, conv-vae, autoencoder, vq-vae, pixel-cnn, gated-pixel-cnn or"
+                            + " pixel-rnn; or, as published,"
                             + " vq-vae-cifar10 or pixel-cnn-binarized-mnist;"
                             + " not with --resume")
     String model;

@@ -101,7 +101,7 @@ final class KernelTablesTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"pixel-cnn", "gated-pixel-cnn"})
+    @ValueSource(strings = {"pixel-cnn", "gated-pixel-cnn", "pixel-rnn"})
     void theEmulatedCudaKernelsTrainPixelsGivenPixelsLikeTheCpu(String model) throws Exception {
         Path data = Files.write(folder.resolve("tiny.idx"), MainTest.idx(40, 6));
         List<String> few =

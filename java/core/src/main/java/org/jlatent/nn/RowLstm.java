@@ -33,7 +33,7 @@ public final class RowLstm extends Module implements Layer {
         Options left = Options.of(Taps.HORIZONTAL_B, 3).withGroups(groups);
         this.input = child("input", new MaskedConv2d(init, in, 4 * out, left));
         Shape shape = RowLstmOps.stateShape(out);
-        double bound = Math.sqrt(3.0 / (RowLstmOps.TAPS * out));
+        double bound = Math.sqrt(3.0 / RowLstmOps.TAPS / out);
         this.state = parameter("state", init.uniform(shape, bound));
     }
 

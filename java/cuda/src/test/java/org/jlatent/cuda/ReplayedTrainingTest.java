@@ -29,11 +29,14 @@ import org.jlatent.data.ImageShape;
 import org.jlatent.models.Autoencoder;
 import org.jlatent.models.AutoencoderConfig;
 import org.jlatent.models.Model;
+import org.jlatent.models.PixelRnn;
+import org.jlatent.models.PixelRnnConfig;
 import org.jlatent.models.Vae;
 import org.jlatent.models.VaeConfig;
 import org.jlatent.models.VqVae;
 import org.jlatent.models.VqVaeConfig;
 import org.jlatent.nn.Init;
+import org.jlatent.nn.Likelihoods;
 import org.jlatent.train.Adam;
 import org.jlatent.train.Callback;
 import org.jlatent.train.Progress;
@@ -182,10 +185,22 @@ final class ReplayedTrainingTest {
         return new Vae(init, shape, config, 1);
     }
 
+    private static Model recurrent(Init init, ImageShape shape) {
+        PixelRnnConfig config =
+                PixelRnnConfig.defaults()
+                        .withLayers(1)
+                        .withFeatures(4)
+                        .withFirstKernel(3)
+                        .withHead(4)
+                        .withLikelihood(Likelihoods.categorical(4));
+        return new PixelRnn(init, shape, config, 1);
+    }
+
     static Stream<Maker> models() {
         return Stream.of(
                 ReplayedTrainingTest::vae,
                 ReplayedTrainingTest::convolutional,
+                ReplayedTrainingTest::recurrent,
                 (init, shape) ->
                         new VqVae(
                                 init,
