@@ -13,6 +13,7 @@
 #include "likelihood/likelihood.h"
 #include "likelihood/likelihood_levels.h"
 #include "lookup_free_quantize/lookup_free_quantize.h"
+#include "lstm_cell/lstm_cell.h"
 #include "masked_conv/masked_conv.h"
 #include "norm/norm.h"
 #include "pad/pad.h"
@@ -101,6 +102,8 @@ const jl_kernels* table() {
         JL_ENTRY(concat_elu_backward),
         JL_ENTRY(causal_attention_forward),
         JL_ENTRY(causal_attention_backward),
+        JL_ENTRY(lstm_cell_forward),
+        JL_ENTRY(lstm_cell_backward),
     };
     return &kernels;
 }

@@ -236,6 +236,12 @@ typedef struct {
     int64_t dims; /* of a head's query, key and value; from 1 to 128 */
 } jl_causal_attention;
 
+/* ---- lstm_cell ---- */
+typedef struct {
+    int64_t batch, height, width, channels; /* of h and c; gates and their sums have four values for each */
+    int64_t row;                            /* which of the height's is computed */
+} jl_lstm_cell;
+
 /* ---- pixel_sampler ---- */
 /* What a node's map [batch, height, width, channels] is; see pixel_sampler.h. */
 typedef enum {
@@ -248,13 +254,15 @@ typedef enum {
     JL_NODE_SUBSAMPLE = 6,   /* every second pixel of both sides of input: half the height and width */
     JL_NODE_UPSAMPLE = 7,    /* every pixel of input four times: twice the height and width */
     JL_NODE_CONCAT_ELU = 8,  /* elu(input), elu(-input): twice the channels */
-    JL_NODE_ATTENTION = 9    /* of `input`, in `groups` heads; see causal_attention.h */
+    JL_NODE_ATTENTION = 9,   /* of `input`, in `groups` heads; see causal_attention.h */
+    JL_NODE_LSTM_CELL = 10,  /* c of lstm_cell.h: of `input`, the sums of its gates, and its own row above */
+    JL_NODE_LSTM_HIDDEN = 11 /* h: of `input`, the same sums, and `other`, c */
 } jl_node_kind;
 
 typedef struct {
     int32_t kind;     /* jl_node_kind */
-    int32_t input;    /* number of an earlier node */
-    int32_t other;    /* the same; of a masked_conv also -1: none */
+    int32_t input;    /* number of an earlier node; of a masked_conv of JL_VERTICAL_A of any */
+    int32_t other;    /* number of an earlier node; of a masked_conv also -1: none */
     int32_t function; /* masked_conv: jl_epilogue; activation: jl_activation */
     int32_t taps;     /* masked_conv: jl_taps, with kernel and groups as in jl_masked_conv */
     int32_t groups;   /* attention: heads */
@@ -472,6 +480,12 @@ typedef struct {
     jl_status (*causal_attention_backward)(const jl_causal_attention* shape, const float* qkv,
                                            const float* out, const float* log_sums, const float* d_out,
                                            float* d_qkv, jl_stream stream);
+    /* lstm_cell.h */
+    jl_status (*lstm_cell_forward)(const jl_lstm_cell* shape, const float* sums, const float* above,
+                                   float* gates, float* c, float* h, float* row, jl_stream stream);
+    jl_status (*lstm_cell_backward)(const jl_lstm_cell* shape, const float* gates, const float* c,
+                                    const float* d_h, const float* d_below, float* d_c, float* d_sums,
+                                    float* d_row, jl_stream stream);
 } jl_kernels;
 
 /* The table, or null when this machine can't run it (why: jl_open_error()). Never unloads, never fails twice

@@ -200,6 +200,15 @@ struct Team {
         return Elu::value(c < half ? __ldcg(from + c) : -__ldcg(from + c - half));
     }
 
+    // Channel c of c, or of h of c.
+    __device__ float lstm(const Step& step, int64_t n, int64_t y, int64_t x, int64_t c) const {
+        const float* sums = at(a.steps[step.node.input], n, y, x) + 4 * c;
+        if (step.node.kind == JL_NODE_LSTM_HIDDEN)
+            return sigmoid(__ldcg(sums)) * fast_tanh(__ldcg(at(a.steps[step.node.other], n, y, x) + c));
+        return lstm_c(sigmoid(__ldcg(sums + 1)), __ldcg(at(step, n, y - 1, x) + c), sigmoid(__ldcg(sums + 2)),
+                      fast_tanh(__ldcg(sums + 3)));
+    }
+
     // Channel c at one pixel of the map, of all but masked_conv.
     __device__ float value(const Step& step, int64_t n, int64_t y, int64_t x, int64_t c) const {
         const jl_sampler_node& node = step.node;
@@ -218,6 +227,9 @@ struct Team {
                 return resized(step, n, y, x, c);
             case JL_NODE_CONCAT_ELU:
                 return concat_elu(step, n, y, x, c);
+            case JL_NODE_LSTM_CELL:
+            case JL_NODE_LSTM_HIDDEN:
+                return lstm(step, n, y, x, c);
             default:
                 return activated(node.function, __ldcg(at(a.steps[node.input], n, y, x) + c));
         }

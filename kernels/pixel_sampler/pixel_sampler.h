@@ -6,7 +6,9 @@
 // what it reads, and multiplies, grows with the number of pixels before it.
 //
 // The network is a program: nodes in the order of their evaluation, each a map [batch, height, width, channels] from maps of
-// nodes before it; the last one's are the parameters of the distribution, as likelihood.h has them. With v the image's levels:
+// nodes before it; the last one's are the parameters of the distribution, as likelihood.h has them. A masked_conv of
+// JL_VERTICAL_A may read later nodes too: it sees only the rows above, which are complete. So an LSTM's h leads to the row
+// below. With v the image's levels:
 //   pixels        scale v + offset                                   channels: the image's
 //   embedding     data[v[c], :] for each channel c of the image      data [levels, channels / image channels]
 //   given         data [batch, height, width, channels]: what is known from the start, as a condition
@@ -14,6 +16,8 @@
 //                 added to the sums, as the vertical stack's to the horizontal one's, or what a residual block passes by
 //   add           input + other
 //   activation    function(input)
+//   lstm_cell     c of lstm_cell.h, of its own row above and of input, the sums of its gates
+//   lstm_hidden   h, of the same input and of other, c
 //   attention     of causal_attention.h, in raster order: input has queries, keys and values of all heads, [3, heads, dims], which
 //                 must not see their own pixel. Keys and values of a whole image are kept
 //   concat_elu    elu(input), elu(-input): twice its channels, of one group

@@ -155,6 +155,23 @@ struct Sampler {
         }
     }
 
+    // c, or h of c.
+    void lstm(const Step& step, const Channels& own, int64_t n, int64_t y, int64_t x) const {
+        const float* sums = at(input(step), n, y, x) + 4 * own.first;
+        float* to = at(step, n, y, x) + own.first;
+        if (step.node.kind == JL_NODE_LSTM_CELL) {
+            const float* before = at(step, n, y - 1, x) + own.first;
+#pragma omp simd
+            for (int64_t c = 0; c < own.count; ++c)
+                to[c] = lstm_c(sigmoid(sums[4 * c + 1]), before[c], sigmoid(sums[4 * c + 2]),
+                               fast_tanh(sums[4 * c + 3]));
+            return;
+        }
+        const float* cell = at(steps[static_cast<size_t>(step.node.other)], n, y, x) + own.first;
+#pragma omp simd
+        for (int64_t c = 0; c < own.count; ++c) to[c] = sigmoid(sums[4 * c]) * fast_tanh(cell[c]);
+    }
+
     // All but masked_conv: channels of group g at one pixel of the map.
     void compute(const Step& step, int64_t g, int64_t n, int64_t y, int64_t x) const {
         const jl_sampler_node& node = step.node;
@@ -178,6 +195,8 @@ struct Sampler {
             return concat_elu(at(input(step), n, y, x), input(step).node.channels, to);
         if (node.kind == JL_NODE_ATTENTION)
             return attend(step, input(step), s.width, memory + n * image_floats, y, x);
+        if (node.kind == JL_NODE_LSTM_CELL || node.kind == JL_NODE_LSTM_HIDDEN)
+            return lstm(step, own, n, y, x);
         const float* from = at(input(step), n, y, x) + own.first;
         if (node.kind == JL_NODE_ADD) {
             const float* other = at(steps[static_cast<size_t>(node.other)], n, y, x) + own.first;

@@ -101,6 +101,25 @@ Network attentive(int64_t batch, int64_t height, int64_t width, int heads, int64
     return n;
 }
 
+// PixelRNN: 7x7 A, row LSTMs whose h leads to the row below, each in a residual layer; then 1x1.
+Network recurrent(int64_t batch, int64_t height, int64_t width, int64_t depth) {
+    Network n(batch, height, width, 1, 2);
+    int x = n.conv(n.pixels(), {JL_RASTER_A, 7, 2 * depth});
+    for (int i = 0; i < 2; ++i) x = n.conv(n.row_lstm(x, depth), {JL_RASTER_B, 1, 2 * depth, JL_PLAIN, x});
+    n.conv(n.activation(x, JL_RELU), {JL_RASTER_B, 1, 1});
+    return n;
+}
+
+// The same of three colours, each seeing those before it.
+Network coloured_rows(int64_t batch, int64_t height, int64_t width, int32_t levels) {
+    Network n(batch, height, width, 3, levels, 3);
+    n.shape.distribution = JL_CATEGORICAL;
+    int x = n.conv(n.pixels(), {JL_RASTER_A, 3, 12, JL_PLAIN, -1, false, 3});
+    for (int i = 0; i < 2; ++i) x = n.conv(n.row_lstm(x, 6, 3), {JL_RASTER_B, 1, 12, JL_PLAIN, x, false, 3});
+    n.conv(x, {JL_RASTER_B, 1, 3 * levels, JL_PLAIN, -1, false, 3});
+    return n;
+}
+
 // PixelCNN++'s distribution: a pixel's channels together.
 Network mixture(int64_t batch, int64_t height, int64_t width, int64_t channels, int32_t levels) {
     Network n(batch, height, width, channels, levels);

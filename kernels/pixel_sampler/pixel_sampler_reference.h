@@ -1,6 +1,8 @@
 // What pixel_sampler is held against: naive sampling, by a forward pass of the whole network for every pixel and group, with the
 // table's own masked_conv and attention, and draws of draw.h.
 #pragma once
+#include <optional>
+
 #include "case_table.h"
 
 #define JL_TABLE test_reference
@@ -93,19 +95,40 @@ class Network {
         return add(n);
     }
 
+    // A row LSTM of h channels over a map: what leads from the input to its gates has their bias.
+    int row_lstm(int input, int64_t h, int groups = 1) {
+        jl_sampler_node above = node(JL_NODE_MASKED_CONV, 4 * h), cell = node(JL_NODE_LSTM_CELL, h),
+                        hidden = node(JL_NODE_LSTM_HIDDEN, h);
+        above.input = count() + 3;
+        above.taps = JL_VERTICAL_A;
+        above.kernel = 3;
+        above.groups = 1;
+        above.data = array(4 * h * 3 * h, 2.5f / std::sqrt(static_cast<float>(3 * h)));
+        const int from_above = add(above);
+        const int sums = conv(input, {JL_HORIZONTAL_B, 3, 4 * h, JL_PLAIN, from_above, false, groups});
+        cell.input = hidden.input = sums;
+        hidden.other = add(cell);
+        return add(hidden);
+    }
+
     int64_t pixel_count() const { return shape.batch * shape.height * shape.width; }
     int64_t values() const { return pixel_count() * shape.channels; }
     int64_t parameter_count() const { return nodes.back().channels; }
     int32_t count() const { return static_cast<int32_t>(nodes.size()); }
 
-    // The last node's map for whole images.
+    // The last node's map for whole images. Where a node reads a later one, of which it sees rows above, every pass makes one
+    // more row of all maps right.
     std::vector<float> forward(const Levels& image) {
-        std::vector<Floats> maps;
+        std::vector<std::optional<Floats>> maps;
+        bool later = false;
         for (const jl_sampler_node& n : nodes) {
-            maps.push_back(evaluate(n, image, maps));
-            if (testing::Test::HasFatalFailure()) break;
+            later = later || n.input > static_cast<int>(maps.size());
+            maps.emplace_back(std::vector<float>(static_cast<size_t>(pixel_count() * n.channels), 0.0f));
         }
-        return maps.back().read();
+        for (int64_t pass = later ? shape.height : 1; pass > 0; --pass)
+            for (size_t i = 0; i < nodes.size() && !testing::Test::HasFatalFailure(); ++i)
+                maps[i].emplace(evaluate(nodes[i], image, maps));
+        return maps.back()->read();
     }
 
   private:
@@ -145,8 +168,8 @@ class Network {
         return out;
     }
 
-    Floats evaluate(const jl_sampler_node& n, const Levels& image, std::vector<Floats>& maps) {
-        const auto map = [&](int i) { return maps[static_cast<size_t>(i)].data(); };
+    Floats evaluate(const jl_sampler_node& n, const Levels& image, std::vector<std::optional<Floats>>& maps) {
+        const auto map = [&](int i) { return maps[static_cast<size_t>(i)]->data(); };
         const int64_t height = shape.height >> halvings(n), width = shape.width >> halvings(n);
         const size_t size = static_cast<size_t>(shape.batch * height * width * n.channels);
         Floats out = Floats::output(size);
@@ -196,7 +219,7 @@ class Network {
                                  stream()));
                 return out;
             case JL_NODE_SUBSAMPLE:
-                return Floats(subsample(maps[static_cast<size_t>(n.input)].read(), shape.batch * height,
+                return Floats(subsample(maps[static_cast<size_t>(n.input)]->read(), shape.batch * height,
                                         width, n.channels));
             case JL_NODE_UPSAMPLE: {
                 const jl_upsample s = {shape.batch, height / 2, width / 2, n.channels, 2, 2};
@@ -207,11 +230,30 @@ class Network {
                 ok(kernels().concat_elu_forward(map(n.input), out.data(), shape.batch * height * width,
                                                 n.channels / 2, stream()));
                 return out;
+            case JL_NODE_LSTM_CELL:
+            case JL_NODE_LSTM_HIDDEN:
+                return lstm(n, maps[static_cast<size_t>(n.input)]->read(),
+                            n.other < 0 ? std::vector<float>() : maps[static_cast<size_t>(n.other)]->read());
             default:
                 ok(kernels().activation_forward(n.function, map(n.input), out.data(),
                                                 static_cast<int64_t>(size), stream()));
                 return out;
         }
+    }
+
+    // c from one row of an image to the next, or h of c.
+    Floats lstm(const jl_sampler_node& n, const std::vector<float>& sums, const std::vector<float>& c) const {
+        const auto gate = [&](size_t i) { return 1.0 / (1.0 + std::exp(-static_cast<double>(sums[i]))); };
+        const size_t a_row = static_cast<size_t>(shape.width * n.channels);
+        std::vector<float> out(sums.size() / 4);
+        for (size_t i = 0; i < out.size(); ++i) {
+            const bool first = i / a_row % static_cast<size_t>(shape.height) == 0;
+            out[i] = static_cast<float>(n.kind == JL_NODE_LSTM_HIDDEN
+                                            ? gate(4 * i) * std::tanh(c[i])
+                                            : gate(4 * i + 1) * (first ? 0.0f : out[i - a_row]) +
+                                                  gate(4 * i + 2) * std::tanh(sums[4 * i + 3]));
+        }
+        return Floats(out);
     }
 
     std::vector<Floats> arrays_;

@@ -65,6 +65,13 @@ TEST(PixelSampler, ColourGroupsEqualNaiveSampling) {
     expect_naive(coloured_stacks(1, 4, 3, 40, true));
 }
 
+TEST(PixelSampler, RowLstmsEqualNaiveSampling) {
+    expect_naive(recurrent(1, 7, 5, 4));
+    expect_naive(recurrent(3, 4, 9, 19));
+    expect_naive(recurrent(17, 3, 2, 8));
+    expect_naive(coloured_rows(2, 4, 3, 5));
+}
+
 TEST(PixelSampler, CodesEqualNaiveSampling) {
     expect_naive(codes(1, 5, 4, 2));
     expect_naive(codes(3, 3, 5, 70));
@@ -97,6 +104,7 @@ TEST(PixelSampler, ImagesOfOneRowColumnOrPixel) {
         expect_naive(gated(1, height, width, 5, true));
         expect_naive(colours(2, height, width, 3));
         expect_naive(attentive(2, height, width, 2, 3));
+        expect_naive(recurrent(2, height, width, 6));
     }
 }
 
@@ -131,6 +139,7 @@ TEST(PixelSampler, PartsOfImagesAreGiven) {
     };
     check(gated(2, 5, 6, 7, false));
     check(colours(2, 4, 3, 5));
+    check(recurrent(2, 5, 4, 6));
     check(mixture(2, 4, 5, 2, 8));
     check(plus_plus(2, 4, 8, 3, 5));
     check(attentive(2, 4, 5, 2, 3));
@@ -328,6 +337,23 @@ TEST(PixelSampler, BadProgramsAreNamed) {
            [&](Network& n) { attention(n).channels = 8; });
     attend("node 3, attention, sees whole pixels, but node 0 depends on channels of the pixel itself",
            [&](Network& n) { attention(n).channels = 2, attention(n).input = 0; });
+    const auto rows = [&](const std::string& text, const Change& change) {
+        Network n = coloured_rows(1, 3, 4, 5);
+        change(n);
+        expect(n, text);
+    };
+    rows("node 2 must read a node of the program, got 13", [](Network& n) { n.nodes[2].input = 13; });
+    rows("node 3 must read a node before it, got 5", [](Network& n) { n.nodes[3].input = 5; });
+    rows("node 2 must read a node before it, got 5", [](Network& n) { n.nodes[2].taps = JL_VERTICAL_B; });
+    rows("node 4, lstm_cell, has 7 channels, of which each has four sums: node 3 has 24",
+         [](Network& n) { n.nodes[4].channels = 7; });
+    rows("node 5 must read a node before it, got -1 as the other", [](Network& n) { n.nodes[5].other = -1; });
+    rows("node 5, lstm_hidden, has 6 channels, node 1 has 12", [](Network& n) { n.nodes[5].other = 1; });
+    rows("node 3, masked_conv: node 1 has 12 channels, but what is added to the sums must have 24",
+         [](Network& n) { n.nodes[3].other = 1; });
+    Network halves(1, 3, 4, 2, 5, 2);
+    halves.row_lstm(halves.conv(halves.pixels(), {JL_RASTER_A, 3, 4, JL_PLAIN, -1, false, 2}), 3, 2);
+    expect(halves, "node 4, lstm_cell: the image has 2 groups, which must divide its 3 channels");
     colour("the last node sees the values that are drawn", [](Network& n) { n.nodes[1].taps = JL_RASTER_B; });
     colour("5 levels of 3 channels are so many parameters, got 12",
            [](Network& n) { n.nodes.back().channels = 12; });

@@ -9,6 +9,7 @@
 
 #include "causal_attention/causal_attention.h"
 #include "elementwise/elementwise.h"
+#include "lstm_cell/lstm_cell.h"
 #include "masked_conv/masked_conv.h"
 #include "pixel_draw.h"
 #include "pixel_sampler.h"
@@ -67,8 +68,15 @@ struct Program {
     jl_status read_resized(const jl_pixel_sampler& s, int32_t i, Step* step);
     jl_status read_concat_elu(const jl_pixel_sampler& s, int32_t i, Step* step);
     jl_status read_attention(int32_t i, Step* step);
+    jl_status read_lstm(const jl_pixel_sampler& s, int32_t i, Step* step);
     jl_status check_parameters(const jl_pixel_sampler& s) const;
 };
+
+// Whether a node reads rows above the pixel's only. These are complete whenever it is computed: so it may read any node, also
+// one after it that comes from it, which is how a row LSTM's state leads to the row below.
+inline bool sees_rows_above(const jl_sampler_node& n) {
+    return n.kind == JL_NODE_MASKED_CONV && n.taps == JL_VERTICAL_A;
+}
 
 // What a step's own channels, or those of group g, are in its map.
 struct Channels {
@@ -242,19 +250,47 @@ inline jl_status Program::read_attention(int32_t i, Step* step) {
     return JL_OK;
 }
 
+// c and h of lstm_cell.h, whose sums are `input`.
+inline jl_status Program::read_lstm(const jl_pixel_sampler& s, int32_t i, Step* step) {
+    using program_detail::number;
+    const jl_sampler_node& n = step->node;
+    const Step& sums = steps[static_cast<size_t>(n.input)];
+    const bool cell = n.kind == JL_NODE_LSTM_CELL;
+    const char* name = cell ? "lstm_cell" : "lstm_hidden";
+    JL_REQUIRE(sums.node.channels == 4 * n.channels,
+               "pixel_sampler: node %d, %s, has %lld channels, of which each has four sums: node %d has %lld",
+               i, name, number(n.channels), n.input, number(sums.node.channels));
+    step->when = sums.when;
+    if (cell) {
+        if (step->rows < 2) step->rows = 2;  // it looks up its own row above
+    } else {
+        const Step& c = steps[static_cast<size_t>(n.other)];
+        JL_REQUIRE(c.node.channels == n.channels,
+                   "pixel_sampler: node %d, %s, has %lld channels, node %d has %lld", i, name,
+                   number(n.channels), n.other, number(c.node.channels));
+        if (c.when > step->when) step->when = c.when;
+    }
+    JL_REQUIRE(step->when < kGroup || n.channels % s.groups == 0,
+               "pixel_sampler: node %d, %s: the image has %d groups, which must divide its %lld channels", i,
+               name, s.groups, number(n.channels));
+    return JL_OK;
+}
+
 inline jl_status Program::read_node(const jl_pixel_sampler& s, int32_t i, Step* step) {
     using program_detail::number;
     const jl_sampler_node& n = step->node;
     JL_REQUIRE(n.channels >= 1 && n.channels < int64_t{1} << 31,
                "pixel_sampler: node %d must have channels, got %lld", i, number(n.channels));
-    const bool reads = n.kind >= JL_NODE_MASKED_CONV, reads_two = n.kind == JL_NODE_ADD;
-    JL_REQUIRE(!reads || (n.input >= 0 && n.input < i),
-               "pixel_sampler: node %d must read a node before it, got %d", i, n.input);
+    const bool reads = n.kind >= JL_NODE_MASKED_CONV,
+               reads_two = n.kind == JL_NODE_ADD || n.kind == JL_NODE_LSTM_HIDDEN;
+    const bool any = sees_rows_above(n);
+    const int32_t end = any ? static_cast<int32_t>(steps.size()) : i;
+    JL_REQUIRE(!reads || (n.input >= 0 && n.input < end),
+               "pixel_sampler: node %d must read a node %s, got %d", i, any ? "of the program" : "before it",
+               n.input);
     JL_REQUIRE(!reads || (n.other < i && (n.other >= 0 || !reads_two)),
                "pixel_sampler: node %d must read a node before it, got %d as the other one", i, n.other);
     step->conv = {1, s.height, s.width, 1, n.channels, 1, 1, JL_RASTER_B, JL_PLAIN};
-    step->side = 0;
-    step->rows = 1;
     const Step* in = reads ? &steps[static_cast<size_t>(n.input)] : nullptr;
     step->halvings = reads ? in->halvings : 0;
     JL_REQUIRE(!reads || n.other < 0 || steps[static_cast<size_t>(n.other)].halvings == step->halvings,
@@ -308,13 +344,18 @@ inline jl_status Program::read_node(const jl_pixel_sampler& s, int32_t i, Step* 
         case JL_NODE_ATTENTION:
             if (const jl_status status = read_attention(i, step)) return status;
             break;
+        case JL_NODE_LSTM_CELL:
+        case JL_NODE_LSTM_HIDDEN:
+            if (const jl_status status = read_lstm(s, i, step)) return status;
+            break;
         default:
             return fail(JL_BAD_ARGUMENT, "pixel_sampler: node %d is of unknown kind %d", i, n.kind);
     }
     step->groups = step->when >= kGroup ? s.groups : step->conv.groups;
     step->waits_for = -1;
     for (const int32_t read : {n.input, n.other})
-        if (reads && read > step->waits_for && steps[static_cast<size_t>(read)].when == step->when)
+        if (reads && read < i && read > step->waits_for &&
+            steps[static_cast<size_t>(read)].when == step->when)
             step->waits_for = read;
     return JL_OK;
 }
@@ -335,10 +376,13 @@ jl_status Program::read(const jl_pixel_sampler* shape, const jl_sampler_node* no
     if (const jl_status status = program_detail::check_shape(shape, nodes, count)) return status;
     const jl_pixel_sampler& s = *shape;
     for (int32_t i = 0; i < count; ++i) {
-        Step step = {};
-        step.node = nodes[i];
+        steps.push_back({});
+        steps.back().node = nodes[i];
+        steps.back().rows = 1;
+    }
+    for (int32_t i = 0; i < count; ++i) {
+        Step& step = steps[static_cast<size_t>(i)];
         if (const jl_status status = read_node(s, i, &step)) return status;
-        steps.push_back(step);
         if (step.node.kind == JL_NODE_ATTENTION) steps[static_cast<size_t>(step.node.input)].rows = s.height;
         if (step.node.kind != JL_NODE_MASKED_CONV) continue;
         Step& in = steps[static_cast<size_t>(step.node.input)];
@@ -346,6 +390,10 @@ jl_status Program::read(const jl_pixel_sampler* shape, const jl_sampler_node* no
         if (step.taps.above >= in.rows) in.rows = step.taps.above + 1;
     }
     for (Step& step : steps) {
+        JL_REQUIRE(step.node.kind != JL_NODE_MASKED_CONV ||
+                       steps[static_cast<size_t>(step.node.input)].halvings == step.halvings,
+                   "pixel_sampler: node %d, which a masked_conv before it reads, is smaller than the image",
+                   step.node.input);
         step.map = image_floats;
         JL_REQUIRE(fits({step.rows, s.width + 2 * step.side, step.node.channels}),
                    "pixel_sampler: a map of %lld channels is too large",

@@ -7,6 +7,7 @@ import static org.jlatent.Checks.requireOptional;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.function.IntUnaryOperator;
 import java.util.stream.Stream;
 import org.jlatent.internal.PixelSamplerKernels.Nodes;
 
@@ -33,6 +34,8 @@ public final class SamplerProgram {
     private static final int UPSAMPLE = 7;
     private static final int CONCAT_ELU = 8;
     private static final int ATTENTION = 9;
+    private static final int LSTM_CELL = 10;
+    private static final int LSTM_HIDDEN = 11;
     private static final MaskedConvOps.Options NO_TAPS =
             MaskedConvOps.Options.of(MaskedConvOps.Taps.RASTER_B, 1);
 
@@ -47,7 +50,22 @@ public final class SamplerProgram {
             Tensor bias,
             Tensor vector,
             float scale,
-            float offset) {}
+            float offset) {
+        Node reading(int number) {
+            return new Node(
+                    kind,
+                    number,
+                    other,
+                    activation,
+                    options,
+                    channels,
+                    data,
+                    bias,
+                    vector,
+                    scale,
+                    offset);
+        }
+    }
 
     private final List<Node> nodes = new ArrayList<>();
 
@@ -170,6 +188,40 @@ public final class SamplerProgram {
         long dims = CausalAttentionOps.dims("sampler program", node(input).channels, heads);
         MaskedConvOps.Options inHeads = NO_TAPS.withGroups(heads); // where a node has them
         return add(ATTENTION, input, NONE, 0, inHeads, heads * dims, null, null, null, 0, 0);
+    }
+
+    /**
+     * {@link RowLstmOps#forward} of a node's map: what comes from the row above is a convolution of
+     * the row LSTM's own map, which only the rows above can be.
+     *
+     * @param state {@link RowLstmOps#stateShape}
+     * @param sums adds the node of all gates' sums: given the number of what comes from the row
+     *     above, {@code [.., 4 channels]}, the number of a node of as many channels
+     * @return number of the node that is h
+     */
+    public int rowLstm(Tensor state, IntUnaryOperator sums) {
+        long channels = state.shape().rank() == 4 ? state.shape().get(3) : 1;
+        Shape expected = RowLstmOps.stateShape(channels);
+        require("sampler program", "state", state, expected);
+        long gates = 4 * channels;
+        MaskedConvOps.Options rowAbove = RowLstmOps.ABOVE;
+        int above = add(MASKED_CONV, NONE, NONE, 0, rowAbove, gates, state, null, null, 0, 0);
+        int sum = sums.applyAsInt(above);
+        if (node(sum).channels != gates) {
+            throw new ShapeException(
+                    "sampler program: gates of state "
+                            + state.shape()
+                            + " must have "
+                            + gates
+                            + " channels, node "
+                            + sum
+                            + " has "
+                            + node(sum).channels);
+        }
+        int cell = add(LSTM_CELL, sum, NONE, 0, NO_TAPS, channels, null, null, null, 0, 0);
+        int hidden = add(LSTM_HIDDEN, sum, cell, 0, NO_TAPS, channels, null, null, null, 0, 0);
+        nodes.set(above, nodes.get(above).reading(hidden));
+        return hidden;
     }
 
     /** Channels of a node's map. */

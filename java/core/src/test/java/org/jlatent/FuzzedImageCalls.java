@@ -18,6 +18,7 @@ final class FuzzedImageCalls {
                 Map.entry("conv weight gradient", FuzzedImageCalls::weightGradient),
                 Map.entry("masked conv", FuzzedImageCalls::maskedConv),
                 Map.entry("masked conv gradients", FuzzedImageCalls::maskedConvGradients),
+                Map.entry("row lstm", FuzzedImageCalls::rowLstm),
                 Map.entry("pixel sampler", FuzzedImageCalls::pixelSampler),
                 Map.entry("causal attention", FuzzedImageCalls::causalAttention),
                 Map.entry("max pool", f -> pool(f, false)),
@@ -178,6 +179,23 @@ final class FuzzedImageCalls {
                 new Made(dx, dSums.shape().withoutLast().withLast(weight.shape().get(3))),
                 new Made(d.dWeight(), o.weightShape(s.get(3), filters)),
                 new Made(d.dBias(), Shape.of(filters)));
+    }
+
+    private static List<Made> rowLstm(Fuzz f) {
+        long channels = f.extent();
+        Tensor sums = f.tensor(images(f, 4 * channels));
+        Tensor state = f.tensor(f.bent(4 * channels, 1, 3, channels));
+        RowLstmOps.Result r = RowLstmOps.forward(f.scope(), sums, state);
+        Shape s = sums.shape();
+        Shape maps = Shape.of(s.get(0), s.get(1), s.get(2), channels);
+        Tensor dh = f.tensor(f.bent(maps.toArray()));
+        RowLstmOps.Gradients d = RowLstmOps.backward(f.scope(), r, state, dh);
+        return List.of(
+                new Made(r.h(), maps),
+                new Made(r.c(), maps),
+                new Made(r.gates(), s),
+                new Made(d.dSums(), s),
+                new Made(d.dState(), state.shape()));
     }
 
     /** Two masked convolutions, the first mostly of a mask A, and one to parameters. */

@@ -20,7 +20,8 @@ final class Recipes {
                     PixelCnnRecipe.plain(),
                     PixelCnnRecipe.gated(),
                     PixelCnnRecipe.published(),
-                    new PixelCnnPlusPlusRecipe());
+                    new PixelCnnPlusPlusRecipe(),
+                    new PixelRnnRecipe());
 
     private Recipes() {}
 

@@ -109,7 +109,8 @@ final class KernelTablesTest {
                 "gated-pixel-cnn head=16",
                 "gated-pixel-cnn attention=2",
                 "pixel-cnn-pp scales=2 blocks=1 features=8 dropout=0.1",
-                "pixel-vae"
+                "pixel-vae",
+                "pixel-rnn"
             })
     void theEmulatedCudaKernelsTrainPixelsGivenPixelsLikeTheCpu(String model) throws Exception {
         Path data = Files.write(folder.resolve("tiny.idx"), MainTest.idx(40, 6));

@@ -93,13 +93,15 @@ final class PixelCnnCommandsTest {
         "gated-pixel-cnn, kernel=5",
         "gated-pixel-cnn, attention=4",
         "gated-pixel-cnn, data.channels=rgb",
+        "pixel-rnn, layers=2",
+        "pixel-rnn, data.channels=rgb",
     })
     void everyModelTrainsIsMeasuredAndDraws(String model, String setting) throws IOException {
         works(
                 training(
                         model,
                         setting,
-                        model.startsWith("gated") ? "features=12" : "head=12",
+                        model.startsWith("pixel-cnn") ? "head=12" : "features=12",
                         "head=12"));
         double trained = nll();
         works("evaluate", run, "--json");

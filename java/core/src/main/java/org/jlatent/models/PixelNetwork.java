@@ -14,12 +14,13 @@ import org.jlatent.nn.Functions;
 import org.jlatent.nn.Init;
 import org.jlatent.nn.MaskedConv2d;
 import org.jlatent.nn.Module;
+import org.jlatent.nn.RowLstm;
 
 /**
- * A network of masked convolutions as a list of steps. Each makes a feature map of such that are
- * there already, of the image's height and width or of those halved; the last one is the output,
- * and as large as the image. Nothing else is kept: who takes these steps pixel by pixel instead of
- * image by image gets the same.
+ * A network of masked convolutions, attention and row LSTMs as a list of steps. Each makes a feature
+ * map of such that are there already, of the image's height and width or of those halved; the last
+ * one is the output, and as large as the image. Nothing else is kept: who takes these steps pixel by
+ * pixel instead of image by image gets the same.
  *
  * <p>Feature maps have numbers: {@link #INPUT}, {@link #CONDITION}, and then one a step.
  */
@@ -72,6 +73,19 @@ final class PixelNetwork extends Module {
 
         private Tensor vector(Tape tape, Tensor labels) {
             return label == null ? null : label.forward(tape, labels);
+        }
+    }
+
+    /** A row LSTM: a map of its own rows above, too. */
+    private record Recurrence(RowLstm layer, int x) implements Step {
+        @Override
+        public Tensor forward(Tape tape, List<Tensor> maps, Tensor labels) {
+            return layer.forward(tape, maps.get(x));
+        }
+
+        @Override
+        public int addTo(SamplerProgram program, List<Integer> nodes, Tape tape, Tensor labels) {
+            return layer.addTo(program, nodes.get(x));
         }
     }
 
@@ -135,6 +149,19 @@ final class PixelNetwork extends Module {
                         ? child(name + ".label", new Embedding(init, classes, options.filters(out)))
                         : null;
         return add(new Convolution(layer, label, x, map), out);
+    }
+
+    /**
+     * A row LSTM.
+     *
+     * @param groups of the channels of x, and of {@code out}
+     * @param out channels of its feature map
+     * @param x number of a feature map
+     * @return number of its feature map
+     */
+    int recur(String name, int groups, int out, int x) {
+        RowLstm layer = child(name, new RowLstm(init, channels.get(x), out, groups));
+        return add(new Recurrence(layer, x), out);
     }
 
     /** {@code max(x, 0)}; where a convolution's only use is that, its epilogue is cheaper. */

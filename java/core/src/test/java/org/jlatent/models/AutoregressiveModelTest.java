@@ -1,5 +1,6 @@
 package org.jlatent.models;
 
+import static org.jlatent.models.TinyPixelModels.rows;
 import static org.jlatent.models.TinyPixelModels.small;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -116,6 +117,16 @@ final class AutoregressiveModelTest {
                     shape,
                     config.withLikelihood(
                             Likelihoods.discretizedLogisticMixture(2, 256, shape.channels())));
+        }
+    }
+
+    @Test
+    void pixelRnnSeesNothingLater() {
+        for (ImageShape shape : SHAPES) {
+            for (int first : new int[] {3, 7}) {
+                seesNothingLater(
+                        tiny.recurrent(shape, rows().withFirstKernel(first)), Condition.none());
+            }
         }
     }
 
@@ -255,6 +266,22 @@ final class AutoregressiveModelTest {
                 field(model, 5, 3));
     }
 
+    /** A row LSTM sees a triangle, all the way to the first row. */
+    @Test
+    void aRowLstmSeesATriangle() {
+        ImageShape shape = new ImageShape(6, 13, 1);
+        assertEquals(
+                """
+                ###########..
+                .#########...
+                ..#######....
+                ...#####.....
+                ....##o......
+                .............
+                """,
+                field(tiny.recurrent(shape, rows().withLayers(1)), 4, 6));
+    }
+
     /**
      * What some pixel up to its own sees by two convolutions: all, but a row's last pixel, which is
      * near only to pixels yet to come.
@@ -358,8 +385,19 @@ final class AutoregressiveModelTest {
     }
 
     @Test
-    void everyParameterOfPixelCnnLearns() {
-        AutoregressiveModel model = tiny.plain(new ImageShape(5, 4, 3), 3, 3, 2);
+    void gradientsOfRowLstms() {
+        PixelRnnConfig config = rows().withFeatures(3).withHead(3);
+        gradientsAreDifferences(tiny.recurrent(new ImageShape(3, 4, 3), config), Condition.none());
+    }
+
+    @Test
+    void everyParameterLearns() {
+        ImageShape shape = new ImageShape(5, 4, 3);
+        everyParameterLearns(tiny.plain(shape, 3, 3, 2));
+        everyParameterLearns(tiny.recurrent(shape, rows()));
+    }
+
+    private void everyParameterLearns(AutoregressiveModel model) {
         Tape tape = new Tape(tiny.scope);
         model.watch(tape);
         tape.backward(model.objective(tape, tiny.bits(8, model.image())).loss());

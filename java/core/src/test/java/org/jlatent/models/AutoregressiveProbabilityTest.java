@@ -2,6 +2,7 @@ package org.jlatent.models;
 
 import static org.jlatent.models.PixelNetwork.INPUT;
 import static org.jlatent.models.PixelNetwork.NONE;
+import static org.jlatent.models.TinyPixelModels.rows;
 import static org.jlatent.models.TinyPixelModels.small;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -128,6 +129,7 @@ final class AutoregressiveProbabilityTest {
         for (ImageShape shape : List.of(BITS, COLOURS, new ImageShape(1, 2, 3))) {
             assertEquals(1, total(tiny.plain(shape, 3, 3, 2), Condition.none()), 1e-5);
             assertEquals(1, total(tiny.gated(shape, small()), Condition.none()), 1e-5);
+            assertEquals(1, total(tiny.recurrent(shape, rows()), Condition.none()), 1e-5);
             GatedPixelCnnConfig conditional = small().withClasses(3).withConditionChannels(2);
             assertEquals(1, total(tiny.gated(shape, conditional), condition(shape, 2)), 1e-5);
             assertEquals(
@@ -169,6 +171,8 @@ final class AutoregressiveProbabilityTest {
             PixelCnnConfig config = plain.withLikelihood(likelihood);
             PixelCnn model = new PixelCnn(init, COLOURS, config, 1);
             assertEquals(1, total(model, Condition.none()), 1e-5);
+            PixelRnnConfig rows = rows().withLikelihood(likelihood);
+            assertEquals(1, total(tiny.recurrent(COLOURS, rows), Condition.none()), 1e-5);
         }
     }
 
@@ -232,6 +236,15 @@ final class AutoregressiveProbabilityTest {
                 new Init(tiny.scope, 3), shape, Likelihoods.bernoulli(), null, net, 1) {};
     }
 
+    /** Some network of a first layer, a row LSTM of so many groups, and an output. */
+    private AutoregressiveModel rowLstm(Options first, int groups) {
+        PixelNetwork net = new PixelNetwork(new Init(tiny.scope, 3), 3, 0, 0);
+        int x = net.recur("lstm", groups, 6, net.convolve("first", first, 6, INPUT, NONE));
+        net.convolve("out", Options.of(Taps.RASTER_B, 1).withGroups(3), 3, x, NONE);
+        return new AutoregressiveModel(
+                new Init(tiny.scope, 3), COLOURS, Likelihoods.bernoulli(), null, net, 1) {};
+    }
+
     /** The test before notices if a value sees itself, or a later channel. */
     @Test
     void aLeakyMaskIsNoticed() {
@@ -248,6 +261,10 @@ final class AutoregressiveProbabilityTest {
         assertEquals(1, total(model(COLOURS, grouped, linears), Condition.none()), 1e-5);
         AutoregressiveModel later = model(COLOURS, grouped, linear);
         assertNotEquals(1, total(later, Condition.none()), 1e-2);
+        assertEquals(1, total(rowLstm(grouped, 3), Condition.none()), 1e-5);
+        assertNotEquals(1, total(rowLstm(grouped, 1), Condition.none()), 1e-2);
+        Options own = Options.of(Taps.RASTER_B, 3).withGroups(3);
+        assertNotEquals(1, total(rowLstm(own, 3), Condition.none()), 1e-2);
     }
 
     // ---- sampling ----
@@ -260,6 +277,7 @@ final class AutoregressiveProbabilityTest {
         for (AutoregressiveModel model :
                 List.of(
                         tiny.gated(BITS, config),
+                        tiny.recurrent(BITS, rows()),
                         tiny.gated(pixel, config.withLikelihood(Likelihoods.categorical(3))),
                         tiny.gated(COLOURS, config.withLikelihood(mixture)))) {
             sharpen(model, Condition.none());

@@ -82,6 +82,11 @@ final class AutoregressiveTrainingTest {
         return new PixelCnn(new Init(scope, 1), SHAPE, config, 1);
     }
 
+    private PixelRnn recurrent() {
+        PixelRnnConfig config = PixelRnnConfig.defaults().withLayers(2).withFeatures(8).withHead(8);
+        return new PixelRnn(new Init(scope, 1), SHAPE, config, 1);
+    }
+
     private double trained(AutoregressiveModel model) {
         double before = AutoregressiveEvaluation.of(model, STRIPES, 32).nll();
         assertEquals(SHAPE.values() * Math.log(2), before, 2);
@@ -104,6 +109,7 @@ final class AutoregressiveTrainingTest {
         assertEquals(0.75 * Math.log(3), classes, 0.7);
         assertTrue(classes < alone - 0.7, classes + " given the class, " + alone + " without");
         assertEquals(Math.log(10), trained(plain()), 0.7);
+        assertEquals(Math.log(10), trained(recurrent()), 0.7);
     }
 
     @Test
@@ -145,9 +151,12 @@ final class AutoregressiveTrainingTest {
     /** Trained again the weights are the same bits. */
     @Test
     void theSameSeedTrainsTheSameWeights() {
-        PixelCnn one = plain();
-        PixelCnn two = plain();
-        for (PixelCnn model : new PixelCnn[] {one, two}) {
+        theSameWeights(plain(), plain());
+        theSameWeights(recurrent(), recurrent());
+    }
+
+    private void theSameWeights(AutoregressiveModel one, AutoregressiveModel two) {
+        for (AutoregressiveModel model : new AutoregressiveModel[] {one, two}) {
             Trainer.of(model).data(STRIPES).batchSize(16).steps(5).seed(3).train();
         }
         one.parameters()
@@ -192,6 +201,11 @@ final class AutoregressiveTrainingTest {
         fails("kernel must be odd, got 2", () -> plain.withKernels(7, 2));
         fails("firstKernel must be odd", () -> plain.withKernels(8, 3));
         fails("blocks must be at least 0, got -1", () -> plain.withBlocks(-1));
+        PixelRnnConfig rows = PixelRnnConfig.defaults();
+        fails("layers must be at least 1, got 0", () -> rows.withLayers(0));
+        fails("features must be at least 1, got -3", () -> rows.withFeatures(-3));
+        fails("firstKernel must be odd and at least 3", () -> rows.withFirstKernel(1));
+        fails("head must be at least 1, got 0", () -> rows.withHead(0));
         ImageShape colours = new ImageShape(4, 5, 3);
         fails(
                 "features must be a multiple of the image's 3 channels, got 32",
@@ -199,6 +213,9 @@ final class AutoregressiveTrainingTest {
         fails(
                 "head must be a multiple of the image's 3 channels, got 32",
                 () -> new PixelCnn(new Init(scope, 1), colours, plain.withFeatures(15), 1));
+        fails(
+                "features must be a multiple of the image's 3 channels, got 16",
+                () -> new PixelRnn(new Init(scope, 1), colours, rows, 1));
         fails(
                 "needs a likelihood of levels: bernoulli, categorical or logistic-mixture, got gaussian",
                 () -> gated(c -> c.withLikelihood(Likelihoods.gaussian(1))));

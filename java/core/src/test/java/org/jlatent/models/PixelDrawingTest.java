@@ -67,6 +67,12 @@ final class PixelDrawingTest {
     }
 
     @Test
+    void recurrent() {
+        compare(scaled(models.recurrent(GREY, TinyPixelModels.rows())), Condition.none(), 4);
+        compare(scaled(models.recurrent(COLOUR, TinyPixelModels.rows())), Condition.none(), 2);
+    }
+
+    @Test
     void gatedWithClassesAndMap() {
         GatedPixelCnnConfig config =
                 TinyPixelModels.small().withClasses(3).withConditionChannels(2);

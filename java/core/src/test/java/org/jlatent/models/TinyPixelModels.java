@@ -33,6 +33,20 @@ final class TinyPixelModels implements AutoCloseable {
         return new PixelCnn(new Init(scope, 1), image, config, 1);
     }
 
+    /** 2 row LSTMs of 6 features after a kernel of 3x3, a head of 9. */
+    static PixelRnnConfig rows() {
+        return PixelRnnConfig.defaults()
+                .withLayers(2)
+                .withFeatures(6)
+                .withFirstKernel(3)
+                .withHead(9);
+    }
+
+    /** With fresh weights. */
+    PixelRnn recurrent(ImageShape image, PixelRnnConfig config) {
+        return new PixelRnn(new Init(scope, 3), image, config, 1);
+    }
+
     /** 3 layers of 6 features, a head of 9. */
     static GatedPixelCnnConfig small() {
         return GatedPixelCnnConfig.defaults().withLayers(3).withFeatures(6).withHead(9);

@@ -32,6 +32,8 @@ import org.jlatent.models.GatedPixelCnnConfig;
 import org.jlatent.models.Model;
 import org.jlatent.models.PixelVae;
 import org.jlatent.models.PixelVaeConfig;
+import org.jlatent.models.PixelRnn;
+import org.jlatent.models.PixelRnnConfig;
 import org.jlatent.models.Vae;
 import org.jlatent.models.VaeConfig;
 import org.jlatent.models.VqVae;
@@ -200,11 +202,23 @@ final class ReplayedTrainingTest {
         return new PixelVae(init, shape, config.withPixels(small.withConditionChannels(2)), 1);
     }
 
+    private static Model recurrent(Init init, ImageShape shape) {
+        PixelRnnConfig config =
+                PixelRnnConfig.defaults()
+                        .withLayers(1)
+                        .withFeatures(4)
+                        .withFirstKernel(3)
+                        .withHead(4)
+                        .withLikelihood(Likelihoods.categorical(4));
+        return new PixelRnn(init, shape, config, 1);
+    }
+
     static Stream<Maker> models() {
         return Stream.of(
                 ReplayedTrainingTest::vae,
                 ReplayedTrainingTest::convolutional,
                 ReplayedTrainingTest::pixels,
+                ReplayedTrainingTest::recurrent,
                 (init, shape) ->
                         new VqVae(
                                 init,
