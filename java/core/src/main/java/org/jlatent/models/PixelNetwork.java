@@ -17,10 +17,10 @@ import org.jlatent.nn.Module;
 import org.jlatent.nn.RowLstm;
 
 /**
- * A network of masked convolutions, attention and row LSTMs as a list of steps. Each makes a feature
- * map of such that are there already, of the image's height and width or of those halved; the last
- * one is the output, and as large as the image. Nothing else is kept: who takes these steps pixel by
- * pixel instead of image by image gets the same.
+ * A network of masked convolutions, attention and row LSTMs as a list of steps. Each makes a
+ * feature map of such that are there already, of the image's height and width or of those halved;
+ * the last one is the output, and as large as the image. Nothing else is kept: who takes these
+ * steps pixel by pixel instead of image by image gets the same.
  *
  * <p>Feature maps have numbers: {@link #INPUT}, {@link #CONDITION}, and then one a step.
  */
