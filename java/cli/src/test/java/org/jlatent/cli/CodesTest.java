@@ -6,8 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -24,42 +22,20 @@ import org.jlatent.io.Npy;
 import org.jlatent.io.Safetensors;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Models with codes at the command line: training, encoding, decoding, and what is refused. */
-final class CodesTest {
+final class CodesTest extends CommandTest {
     private static final int SIDE = 12; // codes are 3x3
 
-    @TempDir Path folder;
     private Path data; // 40 images, 36 to train and 4 to test
     private Path run;
-    private final StringWriter out = new StringWriter();
-    private final StringWriter err = new StringWriter();
 
     @BeforeEach
     void makeData() throws IOException {
-        data = Files.write(folder.resolve("tiny.idx"), MainTest.idx(40, SIDE));
+        data = Files.write(folder.resolve("tiny.idx"), idx(40, SIDE));
         run = folder.resolve("run");
-    }
-
-    private int run(Object... args) {
-        out.getBuffer().setLength(0);
-        err.getBuffer().setLength(0);
-        String[] texts = Stream.of(args).map(Object::toString).toArray(String[]::new);
-        return Main.run(new PrintWriter(out, true), new PrintWriter(err, true), texts);
-    }
-
-    private void works(Object... args) {
-        assertEquals(0, run(args), err::toString);
-    }
-
-    private void fails(String words, Object... args) {
-        assertEquals(2, run(args), () -> out + "" + err);
-        assertEquals(1, err.toString().lines().count(), err::toString);
-        assertTrue(err.toString().contains(words), err::toString);
-        assertEquals("", out.toString());
     }
 
     private void train(String model, Path images, String... settings) {
@@ -173,7 +149,7 @@ final class CodesTest {
 
     @Test
     void everyMapOfCodesHasAFile() throws IOException {
-        Path images = Files.write(folder.resolve("large.idx"), MainTest.idx(40, 24));
+        Path images = Files.write(folder.resolve("large.idx"), idx(40, 24));
         train("vq-vae-2", images, "maps=3", "levels=1", "residual.hidden=4", "codes=16", "dims=4");
         String columns = Files.readAllLines(run.resolve("metrics.csv")).get(0);
         for (String column : List.of("top_perplexity", "middle_usage", "bottom_quantization")) {
@@ -213,14 +189,14 @@ final class CodesTest {
     @Test
     void imagesOfOtherSizesHaveCodes() throws IOException {
         trainSmall();
-        Path large = Files.write(folder.resolve("large.idx"), MainTest.idx(20, 20));
+        Path large = Files.write(folder.resolve("large.idx"), idx(20, 20));
         Path codes = folder.resolve("codes.npy");
         works("encode", run, "--data", large, "--out", codes);
         assertArrayEquals(new int[] {2, 5, 5}, Npy.read(codes).shape());
         Path values = folder.resolve("values.npy");
         works("decode", run, "--codes", codes, "--out", values);
         assertArrayEquals(new int[] {2, 20, 20, 1}, Npy.read(values).shape());
-        Path odd = Files.write(folder.resolve("odd.idx"), MainTest.idx(20, 18));
+        Path odd = Files.write(folder.resolve("odd.idx"), idx(20, 18));
         fails("16x16 or 20x20 would fit", "encode", run, "--data", odd);
         fails("takes images of 12x12x1", "evaluate", run, "--data", large);
     }

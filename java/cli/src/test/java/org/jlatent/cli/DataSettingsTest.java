@@ -6,8 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.awt.image.BufferedImage;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -20,14 +18,10 @@ import org.jlatent.data.Binarize;
 import org.jlatent.data.DataOptions;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /** {@code data.*}, from the command line on. */
-final class DataSettingsTest {
-    @TempDir Path folder;
+final class DataSettingsTest extends CommandTest {
     private Path data; // 30 colour images of 7x9
-    private final StringWriter out = new StringWriter();
-    private final StringWriter err = new StringWriter();
 
     @BeforeEach
     void makeData() throws IOException {
@@ -42,13 +36,6 @@ final class DataSettingsTest {
                 ImageIO.write(image, "png", zip);
             }
         }
-    }
-
-    private int run(Object... args) {
-        out.getBuffer().setLength(0);
-        err.getBuffer().setLength(0);
-        String[] texts = List.of(args).stream().map(Object::toString).toArray(String[]::new);
-        return Main.run(new PrintWriter(out, true), new PrintWriter(err, true), texts);
     }
 
     private int train(Path run, String... settings) {

@@ -113,7 +113,7 @@ final class KernelTablesTest {
                 "pixel-rnn"
             })
     void theEmulatedCudaKernelsTrainPixelsGivenPixelsLikeTheCpu(String model) throws Exception {
-        Path data = Files.write(folder.resolve("tiny.idx"), MainTest.idx(40, 6));
+        Path data = Files.write(folder.resolve("tiny.idx"), CommandTest.idx(40, 6));
         List<String> words = List.of(model.split(" "));
         List<String> few =
                 new ArrayList<>(List.of(words.get(0), "--data", data.toString(), "--steps", "3"));
@@ -130,7 +130,7 @@ final class KernelTablesTest {
     /** A prior of codes that the CPU has learned: the same losses, the same images. */
     @Test
     void theEmulatedCudaKernelsTrainAPriorLikeTheCpu() throws Exception {
-        Path data = Files.write(folder.resolve("tiny.idx"), MainTest.idx(40, 8));
+        Path data = Files.write(folder.resolve("tiny.idx"), CommandTest.idx(40, 8));
         String codes = folder.resolve("codes").toString();
         List<String> small = List.of("--data", data.toString(), "--set", "batch=8", "--steps", "3");
         List<String> first = new ArrayList<>(List.of("vq-vae", "--set", "hidden=8"));

@@ -7,8 +7,6 @@ import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import java.awt.image.BufferedImage;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,46 +17,14 @@ import javax.imageio.ImageIO;
 import org.jlatent.cuda.Cuda;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /** The command line from outside: what it prints, leaves behind and answers to mistakes. */
-final class MainTest {
-    @TempDir Path folder;
+final class MainTest extends CommandTest {
     private Path data; // a tiny data set: 40 images of 6x6
-    private final StringWriter out = new StringWriter();
-    private final StringWriter err = new StringWriter();
 
     @BeforeEach
     void makeData() throws IOException {
         data = Files.write(folder.resolve("tiny.idx"), idx(40, 6));
-    }
-
-    static byte[] idx(int count, int side) {
-        ByteBuffer file = ByteBuffer.allocate(16 + count * side * side);
-        file.putInt(2051).putInt(count).putInt(side).putInt(side);
-        for (int i = 0; i < count * side * side; i++) {
-            file.put((byte) (37 * i % 256));
-        }
-        return file.array();
-    }
-
-    private int run(Object... args) {
-        out.getBuffer().setLength(0);
-        err.getBuffer().setLength(0);
-        String[] texts = Stream.of(args).map(Object::toString).toArray(String[]::new);
-        return Main.run(new PrintWriter(out, true), new PrintWriter(err, true), texts);
-    }
-
-    /**
-     * Exit code 2 and one line on standard error that holds every word; nothing on standard output.
-     */
-    private void fails(List<?> args, String... words) {
-        assertEquals(2, run(args.toArray()), () -> args + ": " + err);
-        assertEquals(1, err.toString().lines().count(), err::toString);
-        assertEquals("", out.toString());
-        for (String word : words) {
-            assertTrue(err.toString().contains(word), () -> "'" + word + "' is not in: " + err);
-        }
     }
 
     private Path train(String name) {

@@ -9,7 +9,6 @@ import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
-import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -22,53 +21,21 @@ import javax.imageio.ImageIO;
 import org.jlatent.io.Npy;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import picocli.CommandLine;
 
 /** Every model that can be trained, through every command that can use it. */
-final class ModelsTest {
+final class ModelsTest extends CommandTest {
     private static final int SIDE = 9;
 
-    @TempDir Path folder;
     private Path data; // 60 images with labels, 48 to train and 12 to test
     private Path run;
-    private final StringWriter out = new StringWriter();
-    private final StringWriter err = new StringWriter();
 
     @BeforeEach
     void makeData() throws IOException {
-        data = Files.createDirectory(folder.resolve("tiny"));
+        data = labelled(SIDE, 48, 12, 10);
         run = folder.resolve("run");
-        writeSplit("train", 48);
-        writeSplit("t10k", 12);
-    }
-
-    private void writeSplit(String name, int count) throws IOException {
-        Files.write(data.resolve(name + "-images-idx3-ubyte"), MainTest.idx(count, SIDE));
-        ByteBuffer labels = ByteBuffer.allocate(8 + count).putInt(2049).putInt(count);
-        for (int i = 0; i < count; i++) {
-            labels.put((byte) (i % 10));
-        }
-        Files.write(data.resolve(name + "-labels-idx1-ubyte"), labels.array());
-    }
-
-    private int run(Object... args) {
-        out.getBuffer().setLength(0);
-        err.getBuffer().setLength(0);
-        String[] texts = Stream.of(args).map(Object::toString).toArray(String[]::new);
-        return Main.run(new PrintWriter(out, true), new PrintWriter(err, true), texts);
-    }
-
-    private void works(Object... args) {
-        assertEquals(0, run(args), err::toString);
-    }
-
-    private void fails(String words, Object... args) {
-        assertEquals(2, run(args), () -> out + "" + err);
-        assertEquals(1, err.toString().lines().count(), err::toString);
-        assertTrue(err.toString().contains(words), err::toString);
     }
 
     private void train(String model, String... settings) {
@@ -237,7 +204,7 @@ final class ModelsTest {
     @Test
     void picturesOfASetOfTwo() throws IOException {
         train("vae");
-        Path two = Files.write(folder.resolve("two.idx"), MainTest.idx(2, SIDE));
+        Path two = Files.write(folder.resolve("two.idx"), idx(2, SIDE));
         works("reconstruct", run, "--data", two, "--json");
         assertEquals(1, RunFolder.parse(out.toString()).get("count"));
         fails(
@@ -327,7 +294,7 @@ final class ModelsTest {
         fails("--span must be positive", "traverse", run, "--span", 0);
         fails("--split must be", "features", run, "--split", "valid");
         fails("no/such", "features", run, "--out", folder.resolve("no/such.npy"));
-        Path unlabelled = Files.write(folder.resolve("plain.idx"), MainTest.idx(20, SIDE));
+        Path unlabelled = Files.write(folder.resolve("plain.idx"), idx(20, SIDE));
         fails(
                 "has no classes",
                 "features",
@@ -336,7 +303,7 @@ final class ModelsTest {
                 unlabelled,
                 "--labels",
                 folder.resolve("l.npy"));
-        Path other = Files.write(folder.resolve("other.idx"), MainTest.idx(20, 8));
+        Path other = Files.write(folder.resolve("other.idx"), idx(20, 8));
         for (String command : new String[] {"interpolate", "traverse", "features"}) {
             fails("takes images of 9x9x1", command, run, "--data", other);
         }

@@ -6,9 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
-import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -20,55 +17,22 @@ import javax.imageio.ImageIO;
 import org.jlatent.io.Safetensors;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Priors over codes at the command line: two stages of training, figures, samples, refusals. */
-final class PriorCommandsTest {
+final class PriorCommandsTest extends CommandTest {
     private static final int SIDE = 12; // codes are 3x3
 
-    @TempDir Path folder;
     private Path data; // 24 images to train and 6 to test, of classes 0 to 2
     private Path codes; // run of the vq-vae
     private Path run; // run of the prior
-    private final StringWriter out = new StringWriter();
-    private final StringWriter err = new StringWriter();
 
     @BeforeEach
     void makeData() throws IOException {
-        data = Files.createDirectory(folder.resolve("tiny"));
+        data = labelled(SIDE, 24, 6, 3);
         codes = folder.resolve("codes");
         run = folder.resolve("run");
-        writeSplit("train", 24);
-        writeSplit("t10k", 6);
-    }
-
-    private void writeSplit(String name, int count) throws IOException {
-        Files.write(data.resolve(name + "-images-idx3-ubyte"), MainTest.idx(count, SIDE));
-        ByteBuffer labels = ByteBuffer.allocate(8 + count).putInt(2049).putInt(count);
-        for (int i = 0; i < count; i++) {
-            labels.put((byte) (i % 3));
-        }
-        Files.write(data.resolve(name + "-labels-idx1-ubyte"), labels.array());
-    }
-
-    private int run(Object... args) {
-        out.getBuffer().setLength(0);
-        err.getBuffer().setLength(0);
-        String[] texts = Stream.of(args).map(Object::toString).toArray(String[]::new);
-        return Main.run(new PrintWriter(out, true), new PrintWriter(err, true), texts);
-    }
-
-    private void works(Object... args) {
-        assertEquals(0, run(args), err::toString);
-    }
-
-    private void fails(String words, Object... args) {
-        assertEquals(2, run(args), () -> out + "" + err);
-        String last = err.toString().lines().reduce("", (line, next) -> next);
-        assertTrue(last.startsWith("jlatent: ") && last.contains(words), err::toString);
-        assertEquals("", out.toString());
     }
 
     private Object[] command(List<?> first, String... settings) {
@@ -183,8 +147,8 @@ final class PriorCommandsTest {
         }
         assertFalse(Arrays.equals(drawn.get(0), drawn.get(1)));
         assertFalse(Arrays.equals(drawn.get(1), drawn.get(2)));
-        fails("--label must be from 0 to 2, got 3", "sample", run, "--label", 3);
-        fails("image 2 is of class 2", training(folder.resolve("two"), 1, "classes=2"));
+        failsLater("--label must be from 0 to 2, got 3", "sample", run, "--label", 3);
+        failsLater("image 2 is of class 2", training(folder.resolve("two"), 1, "classes=2"));
         assertFalse(Files.exists(folder.resolve("two")));
     }
 
@@ -198,7 +162,7 @@ final class PriorCommandsTest {
         assertArrayEquals(
                 Files.readAllBytes(run.resolve("model.safetensors")),
                 Files.readAllBytes(other.resolve("model.safetensors")));
-        fails("leave out --on", "train", "--resume", other, "--on", codes);
+        failsLater("leave out --on", "train", "--resume", other, "--on", codes);
     }
 
     @Test
@@ -207,49 +171,49 @@ final class PriorCommandsTest {
         works(training(run, 1));
         Path kept = Files.move(codes, folder.resolve("kept"));
         for (String command : List.of("sample", "evaluate")) {
-            fails("the prior is one of the codes of " + codes + ", but", command, run);
+            failsLater("the prior is one of the codes of " + codes + ", but", command, run);
         }
         trainCodes(codes, "codes=32");
         for (Object[] command :
                 new Object[][] {
                     {"sample", run}, {"evaluate", run}, {"train", "--resume", run, "--epochs", 2}
                 }) {
-            fails("the prior was trained on other codes", command);
+            failsLater("the prior was trained on other codes", command);
         }
         Files.delete(codes.resolve("model.safetensors"));
-        fails("holds no model.safetensors yet", "sample", run);
-        fails("holds no model.safetensors yet", training(folder.resolve("new"), 1));
+        failsLater("holds no model.safetensors yet", "sample", run);
+        failsLater("holds no model.safetensors yet", training(folder.resolve("new"), 1));
         assertTrue(Files.exists(kept));
     }
 
     @Test
     void mistakesAreNamed() throws IOException {
         Path other = folder.resolve("other");
-        fails("--on DIR says which", "train", "prior", "--out", other);
-        fails("is not a run folder", training(other, 1));
+        failsLater("--on DIR says which", "train", "prior", "--out", other);
+        failsLater("is not a run folder", training(other, 1));
         works("train", "vae", "--data", data, "--steps", 1, "--out", codes);
-        fails("holds a model of kind vae, which has no codes", training(other, 1));
+        failsLater("holds a model of kind vae, which has no codes", training(other, 1));
         Files.move(codes, folder.resolve("vae"));
 
         trainCodes(codes);
-        fails("a vae is trained on images", "train", "vae", "--on", codes, "--out", other);
-        fails("head must be a multiple", training(trainBooks(other), 1, "head=9"));
-        fails("kernel must be odd, got 4", training(other, 1, "kernel=4"));
-        fails("unknown setting 'likelihood'", training(other, 1, "likelihood=bernoulli"));
-        Path larger = Files.write(folder.resolve("larger.idx"), MainTest.idx(40, 16));
+        failsLater("a vae is trained on images", "train", "vae", "--on", codes, "--out", other);
+        failsLater("head must be a multiple", training(trainBooks(other), 1, "head=9"));
+        failsLater("kernel must be odd, got 4", training(other, 1, "kernel=4"));
+        failsLater("unknown setting 'likelihood'", training(other, 1, "likelihood=bernoulli"));
+        Path larger = Files.write(folder.resolve("larger.idx"), idx(40, 16));
         Object[] args = training(other, 1);
-        fails(
+        failsLater(
                 "has codes of images of 12x12x1, got 16x16x1",
                 Stream.concat(Arrays.stream(args), Stream.of("--data", larger)).toArray());
         assertFalse(Files.exists(other));
 
         works(training(run, 1));
-        fails("knows no classes: leave out --label", "sample", run, "--label", 1);
-        fails("leave out --samples and --drop", "evaluate", run, "--samples", 2);
-        fails("12x12x1, larger.idx has 16x16x1", "evaluate", run, "--data", larger);
-        fails("a prior gives images no codes", "reconstruct", run);
-        fails("only models with vector quantization have codes", "encode", run);
-        fails(
+        failsLater("knows no classes: leave out --label", "sample", run, "--label", 1);
+        failsLater("leave out --samples and --drop", "evaluate", run, "--samples", 2);
+        failsLater("12x12x1, larger.idx has 16x16x1", "evaluate", run, "--data", larger);
+        failsLater("a prior gives images no codes", "reconstruct", run);
+        failsLater("only models with vector quantization have codes", "encode", run);
+        failsLater(
                 "holds a model of kind prior, which has no codes",
                 "train",
                 "prior",

@@ -7,8 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.BufferedReader;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -22,25 +20,21 @@ import org.jlatent.train.Checkpoint;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** {@code train --resume} from outside: signals, locks, full disks, and what comes out after. */
-final class ResumeCommandTest {
+final class ResumeCommandTest extends CommandTest {
     private static final String TOO_LARGE = "900000000"; // steps that no test waits for
 
-    @TempDir Path folder;
     private Path data; // 40 images of 6x6
     private Path run;
     private Path log;
     private Process child;
-    private final StringWriter out = new StringWriter();
-    private final StringWriter err = new StringWriter();
 
     @BeforeEach
     void makeData() throws IOException {
-        data = Files.write(folder.resolve("tiny.idx"), MainTest.idx(40, 6));
+        data = Files.write(folder.resolve("tiny.idx"), idx(40, 6));
         run = folder.resolve("run");
         log = folder.resolve("log");
     }
@@ -49,21 +43,6 @@ final class ResumeCommandTest {
     void endChild() {
         if (child != null) {
             child.destroyForcibly();
-        }
-    }
-
-    private int run(Object... args) {
-        out.getBuffer().setLength(0);
-        err.getBuffer().setLength(0);
-        String[] texts = Stream.of(args).map(Object::toString).toArray(String[]::new);
-        return Main.run(new PrintWriter(out, true), new PrintWriter(err, true), texts);
-    }
-
-    private void fails(List<?> args, String... words) {
-        assertEquals(2, run(args.toArray()), () -> args + ": " + err);
-        assertEquals(1, err.toString().lines().count(), err::toString);
-        for (String word : words) {
-            assertTrue(err.toString().contains(word), () -> "'" + word + "' is not in: " + err);
         }
     }
 
