@@ -203,6 +203,7 @@ TEST(PixelSampler, DrawsAreThoseOfTheLikelihood) {
     };
     check(gated(3, 4, 5, 6, false));
     check(colours(2, 4, 5, 9));
+    check(attentive(3, 3, 5, 2, 4));
     check(mixture(2, 4, 5, 3, 256));
 }
 

@@ -45,7 +45,7 @@ public final class GatedPixelCnn extends AutoregressiveModel {
      * @param image what it is to model
      * @param seed of {@link #random}
      * @throws IllegalArgumentException unless the likelihood is one of levels, and the image's
-     *     channels divide features and head, or, with attention, its pixels are drawn whole
+     *     channels divide features and head; with attention, unless its pixels are drawn whole
      */
     public GatedPixelCnn(Init init, ImageShape image, GatedPixelCnnConfig config, long seed) {
         super(
