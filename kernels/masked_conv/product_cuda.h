@@ -7,7 +7,7 @@
 // with 0, and are added to a sum of f32, which rounds: where tensor cores alone carry a sum, cuts add up [Ootomo and Yokota
 // 2022, Recovering single precision accuracy from Tensor Cores, sec. 3]. With mma.h's cuts, n times 16 products differ by
 //   |error| <= (24 + n / 2) 2^-23 sum |x| |w|;   added one after the other in f32, by up to 8 n 2^-23 sum |x| |w|
-// An infinite factor becomes NaN.
+// Counted on the emulator, 80 to 2560 products: half to a quarter of what that errs on average. Infinite factors become NaN.
 //
 // Two parts of tf32 would take as many mma, three products of 8 a sum instead of six of 16, and lose up to 2 of 24 bits.
 #pragma once
