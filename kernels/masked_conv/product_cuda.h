@@ -1,4 +1,4 @@
-// masked_conv on CUDA: products of f32 on tensor cores, as exact as those of f32 arithmetic.
+// masked_conv on CUDA: sums of products of f32 on tensor cores, as exact as those of f32 arithmetic.
 //
 // A factor is cut into three of bf16, x = x1 + x2 + x3: x1 its upper half (cut: the largest f32 stays finite), x2 the nearest
 // of what is left, x3 the rest. Nothing is lost above 2^-134; |x2| <= 2^-7 |x|, |x3| <= 2^-16 |x|. Of x w,
