@@ -65,8 +65,8 @@ void copy_later(const Arrival& copy);
 void end_copy_group();
 bool next_arrival(unsigned groups_left, Arrival* copy);  // of a group older than the youngest groups_left
 
-[[noreturn]] void misaligned(size_t bytes,
-                             const char* where);  // an address that must be a multiple of so many
+// An address that must be a multiple of so many bytes.
+[[noreturn]] void misaligned(size_t bytes, const char* where);
 
 // Memory of the running block: one array a declaration (`tag`), filled with 0xFF; and the dynamic part.
 void* shared_array(const void* tag, size_t bytes);

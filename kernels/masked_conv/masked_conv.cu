@@ -1,3 +1,11 @@
+// masked_conv on CUDA. Predicted for an H200, not yet measured: 3x3 B, 128 channels to 256, gated, 128 images of 32x32. Units
+// of f32 would take 640 us for its 43 GFLOP, at their peak.
+//   tensor cores     six products of bf16 for one, 258 GFLOP: 415 us at the 620 TFLOP/s that mma.sync reaches
+//   instructions     of sm_90a's code, a warp and step: forward and data about 500, weight 670. Two warps share a scheduler,
+//                    whose tensor core takes their 192 mma in 1230 cycles: weight is bound by its 1340 instructions, 450 us
+//   second level     forward 1.7 GB, 300 us; the memory itself 134 MB, 31 us
+// No registers spill: 166 and 203 of 255 (sm_80: 168 and 197), 41 and 35 KB of shared memory, one block a multiprocessor.
+// Few channels cost no path of their own: a step is of up to four taps then (TapQuads).
 #include "masked_conv.h"
 
 #include "math.h"

@@ -38,7 +38,7 @@
 // never read      dead taps of the weight; pixels under them, so that NaN there changes nothing. In the pixel itself what
 //                 another group hides is multiplied with 0: there any finite number changes nothing
 // precision       f32 sums of live taps channels, or of batch height width, products. On CUDA tensor cores take these, of
-//                 factors in three parts, with f32's error or less (product_cuda.h); an infinite factor gives NaN there
+//                 factors in three parts, with the error of f32 (product_cuda.h); an infinite factor gives NaN there
 // deterministic   yes: sums in an order that depends on the shape alone
 // FLOPs, bytes    each but backward_gate 2 batch height width live channels filters, live taps only: 3x3 B 5 of 9, 7x7 A 24
 //                 of 49; x, out and the weight once, gates 4 a filter and pixel more: backward then computes no tanh

@@ -3,7 +3,7 @@
 // The weight is first packed as mma wants it: split, in the order of registers, zeros where nothing is seen. A step is one
 // mma deep: four quads of channels. While it is multiplied, cp.async brings the next step's quads of 128 neighbours as they
 // are (8 KB; they are split in registers, by both warps that have them), and its packed weights (12 KB).
-//   32 x 64 sums a warp    96 mma a step come with 16 ld.shared of 16 bytes a lane, and 88 instructions that split
+//   32 x 64 sums a warp    96 mma a step come with 16 ld.shared of 16 bytes a lane, and some 90 instructions that split
 //   128 x 128 a block      20 KB a step from the second-level cache: 77 multiply-adds of mma a byte
 //   registers              64 sums, 32 of the step's own, 24 + 24 parts: one block of 8 warps a multiprocessor
 #pragma once

@@ -1,18 +1,17 @@
 // masked_conv's weight gradient on CUDA: 128 channels of taps by 128 filters a block, summed over a part of the pixels.
 //
 // A step is 16 pixels deep. cp.async brings the next step's quads as they are, 8 KB of neighbours and 8 KB of d_a, while
-// one is multiplied; a warp's 32 x 64 sums take 12 ld.shared of 16 bytes a lane, 264 instructions that split, and 96 mma.
+// one is multiplied: for a warp's 32 x 64 sums 12 ld.shared of 16 bytes a lane, some 260 instructions that split, 96 mma.
 // The pixels are cut into parts of which each has its own sums; they are added, in order, in the end.
 #pragma once
 #include "product_cuda.h"
 
 namespace jlatent::JL_TABLE {
 
-constexpr int kGradientSide = 128;  // channels, or filters, a block
-constexpr int kPixelStride =
-    kGradientSide + 8;             // of shared memory: four pixels by eight lanes meet in no bank
-constexpr int kLaneColumns = 4;    // a lane's channels, or filters, side by side
-constexpr int kGroupColumns = 32;  // those of a warp: every second group of filters
+constexpr int kGradientSide = 128;               // channels, or filters, a block
+constexpr int kPixelStride = kGradientSide + 8;  // four pixels by eight lanes meet in no bank
+constexpr int kLaneColumns = 4;                  // a lane's channels, or filters, side by side
+constexpr int kGroupColumns = 32;                // those of a warp: every second group of filters
 
 // The parts of the pixels.
 struct Splits {
@@ -67,7 +66,7 @@ struct WeightSums {
     int64_t quad, filter;
     float sum[2][2 * kLaneColumns][4] = {};  // of a group of filters: four mma
 
-    // Row of quads, filters of a warp.
+    // The first of a warp.
     __device__ int64_t warp_quad() const { return quad + warp_row() * (kWarpRows / 4); }
     __device__ int64_t warp_filter(int group) const {
         return filter + (2 * group + warp_column()) * kGroupColumns;
