@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
+import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -12,6 +13,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -111,6 +113,33 @@ final class KernelTablesTest {
         assertEquals(cpu, (Double) both.get(0).get("nll"), 1e-4);
         byte[] samples = Files.readAllBytes(folder.resolve("run/samples.png"));
         assertArrayEquals(samples, Files.readAllBytes(folder.resolve("emulated/samples.png")));
+    }
+
+    /** A prior of codes that the CPU has learned: the same losses, the same images. */
+    @Test
+    void theEmulatedCudaKernelsTrainAPriorLikeTheCpu() throws Exception {
+        Path data = Files.write(folder.resolve("tiny.idx"), MainTest.idx(40, 8));
+        String codes = folder.resolve("codes").toString();
+        List<String> small = List.of("--data", data.toString(), "--set", "batch=8", "--steps", "3");
+        List<String> first = new ArrayList<>(List.of("vq-vae", "--set", "hidden=8"));
+        first.addAll(small);
+        train(Map.of(), List.of(), first);
+        Files.move(folder.resolve("run"), Path.of(codes));
+        List<String> prior = new ArrayList<>(List.of("prior", "--on", codes, "--set", "layers=2"));
+        prior.addAll(small);
+        List<Map<String, Object>> both = onBoth(prior);
+        for (String figure : List.of("bits_per_code", "histogram_bits_per_code")) {
+            double expected = (Double) both.get(1).get(figure);
+            assertEquals(expected, (Double) both.get(0).get(figure), 1e-4, figure);
+        }
+        BufferedImage cpu = ImageIO.read(folder.resolve("run/samples.png").toFile());
+        BufferedImage emulated = ImageIO.read(folder.resolve("emulated/samples.png").toFile());
+        for (int y = 0; y < cpu.getHeight(); y++) {
+            for (int x = 0; x < cpu.getWidth(); x++) {
+                int grey = cpu.getRGB(x, y) & 0xff;
+                assertEquals(grey, emulated.getRGB(x, y) & 0xff, 1, "at " + x + ", " + y);
+            }
+        }
     }
 
     @Test
