@@ -155,6 +155,19 @@ final class KernelTablesTest {
     }
 
     @Test
+    void theEmulatedCudaKernelsTrainMapsOfCodesLikeTheCpu() throws Exception {
+        Path data = Files.write(folder.resolve("tiny.idx"), MainTest.idx(40, 12));
+        List<String> few = new ArrayList<>(List.of("vq-vae-2", "--data", data.toString()));
+        few.addAll(List.of("--steps", "3"));
+        for (String setting : List.of("levels=1", "hidden=8", "codes=16", "dims=4", "batch=8")) {
+            few.addAll(List.of("--set", setting));
+        }
+        List<Map<String, Object>> both = onBoth(few);
+        double cpu = (Double) both.get(1).get("squared_error");
+        assertEquals(cpu, (Double) both.get(0).get("squared_error"), 1e-4);
+    }
+
+    @Test
     void anUnknownInstructionSetIsNamed() throws IOException, InterruptedException {
         ProcessBuilder builder =
                 new ProcessBuilder(

@@ -41,13 +41,17 @@ final class PriorCommandsTest extends CommandTest {
     }
 
     private void trainCodes(Path to, String... settings) {
+        trainCodes("vq-vae", to, settings);
+    }
+
+    private void trainCodes(String model, Path to, String... settings) {
         List<String> all = new ArrayList<>(List.of("hidden=8", "residual.hidden=4", "batch=12"));
         all.addAll(List.of(settings));
         works(
                 command(
                         List.of(
                                 "train",
-                                "vq-vae",
+                                model,
                                 "--data",
                                 data,
                                 "--device",
@@ -133,6 +137,34 @@ final class PriorCommandsTest extends CommandTest {
         for (String name : Safetensors.read(run.resolve("model.safetensors")).keySet()) {
             assertTrue(name.startsWith("prior.codes."), name);
         }
+    }
+
+    /** One run for all maps of a vq-vae-2, each given those above it. */
+    @Test
+    void mapsArePriorsOfOneRun() throws IOException {
+        trainCodes("vq-vae-2", codes, "levels=1", "codes=16", "dims=4");
+        fails("jlatent train prior --on", "sample", codes);
+        works(training(run, 2));
+        double bits = figure("bits_per_code");
+        assertTrue(bits > 0 && bits < 12, "bits: " + bits);
+        List<String> rows = Files.readAllLines(run.resolve("metrics.csv"));
+        assertEquals(
+                "epoch,step,images_per_second,loss,bits_per_code,top_bits_per_code,bottom_bits_per_code",
+                rows.get(0));
+        double[] last = Stream.of(rows.get(2).split(",")).mapToDouble(Double::valueOf).toArray();
+        assertEquals((9 * last[5] + 36 * last[6]) / 45, last[4], 1e-4);
+        assertTrue(
+                Safetensors.read(run.resolve("model.safetensors"))
+                        .containsKey("prior.bottom.top.codes.weight"));
+        byte[] drawn = Files.readAllBytes(run.resolve("samples.png"));
+        works("sample", run);
+        assertArrayEquals(drawn, Files.readAllBytes(run.resolve("samples.png")));
+        Path other = folder.resolve("other");
+        works(training(other, 1));
+        works("train", "--resume", other, "--epochs", 2);
+        assertArrayEquals(
+                Files.readAllBytes(run.resolve("model.safetensors")),
+                Files.readAllBytes(other.resolve("model.safetensors")));
     }
 
     @Test

@@ -42,6 +42,7 @@ import org.jlatent.models.VqVae2Config;
 import org.jlatent.models.VqVaeConfig;
 import org.jlatent.nn.Init;
 import org.jlatent.nn.Likelihoods;
+import org.jlatent.nn.VectorQuantizerConfig;
 import org.jlatent.train.Adam;
 import org.jlatent.train.Callback;
 import org.jlatent.train.Progress;
@@ -214,6 +215,8 @@ final class ReplayedTrainingTest {
     }
 
     static Stream<Maker> models() {
+        VectorQuantizerConfig fewCodes =
+                VectorQuantizerConfig.defaults().withCodes(16).withDims(4);
         return Stream.of(
                 ReplayedTrainingTest::vae,
                 ReplayedTrainingTest::convolutional,
@@ -234,7 +237,8 @@ final class ReplayedTrainingTest {
                                                 VqVaeConfig.defaults()
                                                         .withLevels(1)
                                                         .withHidden(8)
-                                                        .withResidual(1, 4)),
+                                                        .withResidual(1, 4)
+                                                        .withQuantizer(fewCodes)),
                                 1),
                 (init, shape) ->
                         new Autoencoder(
