@@ -79,10 +79,7 @@ final class PixelVaeTrainingTest {
         ImageSet test = SPRITES.range(40_000, 40_400);
         GatedPixelCnnConfig near = small().withLayers(1).withKernels(3, 3);
         VaeConfig dense =
-                VaeConfig.defaults()
-                        .withHidden(32)
-                        .withLatent(4)
-                        .withActivation(Activation.SILU);
+                VaeConfig.defaults().withHidden(32).withLatent(4).withActivation(Activation.SILU);
         PixelVaeConfig config = new PixelVaeConfig(dense, near.withConditionChannels(MAP));
         PixelVae vae = new PixelVae(new Init(tiny.scope, 1), test.shape(), config, 1);
         GatedPixelCnn alone = tiny.gated(test.shape(), near);
