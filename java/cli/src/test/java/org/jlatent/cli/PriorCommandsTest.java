@@ -143,7 +143,7 @@ final class PriorCommandsTest extends CommandTest {
     @Test
     void mapsArePriorsOfOneRun() throws IOException {
         trainCodes("vq-vae-2", codes, "levels=1", "codes=16", "dims=4");
-        fails("jlatent train prior --on", "sample", codes);
+        failsLater("jlatent train prior --on", "sample", codes);
         works(training(run, 2));
         double bits = figure("bits_per_code");
         assertTrue(bits > 0 && bits < 12, "bits: " + bits);
@@ -201,7 +201,7 @@ final class PriorCommandsTest extends CommandTest {
     void otherCodesAreNamed() throws IOException {
         trainCodes(codes);
         works(training(run, 1));
-        Path kept = Files.move(codes, folder.resolve("kept"));
+        Files.move(codes, folder.resolve("kept"));
         for (String command : List.of("sample", "evaluate")) {
             failsLater("the prior is one of the codes of " + codes + ", but", command, run);
         }
@@ -215,7 +215,18 @@ final class PriorCommandsTest extends CommandTest {
         Files.delete(codes.resolve("model.safetensors"));
         failsLater("holds no model.safetensors yet", "sample", run);
         failsLater("holds no model.safetensors yet", training(folder.resolve("new"), 1));
-        assertTrue(Files.exists(kept));
+        Files.delete(codes.resolve("checkpoint.safetensors"));
+        failsLater("model.safetensors does not exist: there are no codes of it", "sample", run);
+
+        Files.delete(codes.resolve("config.json"));
+        Path config = run.resolve("config.json");
+        String whole = Files.readString(config);
+        Files.writeString(config, whole.replace("sha256", "sha512"));
+        failsLater("config.json cannot be read", "sample", run);
+        Files.writeString(config, whole.replaceFirst("\"run\" : [^,]*,", ""));
+        failsLater("does not say which run its codes are of", "sample", run);
+        Files.writeString(config, whole.replaceFirst("\"on\" : [^}]*},", ""));
+        failsLater("has to name the run of its codes", "sample", run);
     }
 
     @Test
@@ -229,7 +240,6 @@ final class PriorCommandsTest extends CommandTest {
 
         trainCodes(codes);
         failsLater("a vae is trained on images", "train", "vae", "--on", codes, "--out", other);
-        failsLater("head must be a multiple", training(trainBooks(other), 1, "head=9"));
         failsLater("kernel must be odd, got 4", training(other, 1, "kernel=4"));
         failsLater("unknown setting 'likelihood'", training(other, 1, "likelihood=bernoulli"));
         Path larger = Files.write(folder.resolve("larger.idx"), idx(40, 16));
@@ -253,12 +263,9 @@ final class PriorCommandsTest extends CommandTest {
                 run,
                 "--out",
                 other);
-    }
 
-    /** Codes of two heads, in place of those there are. */
-    private Path trainBooks(Path unused) throws IOException {
         Files.move(codes, folder.resolve("one"));
         trainCodes(codes, "heads=2", "dims=4");
-        return unused;
+        failsLater("head must be a multiple", training(other, 1, "head=9"));
     }
 }
