@@ -174,7 +174,7 @@ public abstract class QuantizedModel extends LatentModel implements CodedModel {
     final double bits(ImageShape of) {
         double bits = 0;
         for (int map = 0; map < grids.size(); map++) {
-            double each = Math.log(quantizers.get(map).codes()) / Math.log(2);
+            double each = Math.log((double) quantizers.get(map).codes()) / Math.log(2);
             bits += codesShape(map, of).elements() * each;
         }
         return bits;
