@@ -17,6 +17,7 @@ import org.jlatent.data.ImageShape;
 import org.jlatent.nn.Functions;
 import org.jlatent.nn.Init;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** No value depends on those after it, every one of those before it is seen, and gradients. */
@@ -304,6 +305,7 @@ final class AutoregressiveModelTest {
     }
 
     @Test
+    @Tag("slow-on-stubs")
     void gradientsOfSmallAndLargeMaps() {
         ImageShape shape = new ImageShape(4, 2, 1);
         PixelCnnPlusPlusConfig config = TinyPixelModels.plusPlus(1).withFeatures(2);
