@@ -20,6 +20,7 @@ import org.jlatent.nn.Functions;
 import org.jlatent.nn.Init;
 import org.jlatent.nn.Likelihoods;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** No value depends on those after it, every one of those before it is seen, and gradients. */
@@ -377,6 +378,7 @@ final class AutoregressiveModelTest {
     }
 
     @Test
+    @Tag("slow-on-stubs")
     void gradientsOfSmallAndLargeMaps() {
         ImageShape shape = new ImageShape(4, 2, 1);
         PixelCnnPlusPlusConfig config = TinyPixelModels.plusPlus(1).withFeatures(2);
