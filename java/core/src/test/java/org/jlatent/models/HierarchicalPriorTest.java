@@ -83,7 +83,7 @@ final class HierarchicalPriorTest {
                         new CodeMap("bottom", new ImageShape(2, 2, 1), 2));
         float[] all = new float[32 * 5];
         for (int i = 0; i < all.length; i++) {
-            all[i] = i / 5 >> i % 5 & 1;
+            all[i] = ((i / 5) >> (i % 5)) & 1;
         }
         CodePrior prior = prior(maps);
         Map<String, Tensor> metrics =
