@@ -61,6 +61,9 @@ record CodesRun(String run, String sha256) {
 
     private static String hash(RunFolder run) {
         Path file = run.path().resolve(RunFolder.MODEL);
+        if (!Files.exists(file)) {
+            throw new JlatentException(file + " does not exist: there are no codes of it");
+        }
         try {
             return Hashes.sha256(Files.readAllBytes(file));
         } catch (IOException e) {

@@ -143,6 +143,9 @@ record RunFolder(Path path, Config config) {
             if (config.data == null || config.device == null) {
                 throw new JlatentException(file + " names no data or device");
             }
+            if (config.on != null && (config.on.run() == null || config.on.sha256() == null)) {
+                throw new JlatentException(file + " does not say which run its codes are of");
+            }
             return new RunFolder(path, config);
         } catch (IllegalArgumentException e) {
             throw new JlatentException(file + " does not describe a model: " + e.getMessage());

@@ -237,7 +237,7 @@ final class PriorCommandsTest {
     void otherCodesAreNamed() throws IOException {
         trainCodes(codes);
         works(training(run, 1));
-        Path kept = Files.move(codes, folder.resolve("kept"));
+        Files.move(codes, folder.resolve("kept"));
         for (String command : List.of("sample", "evaluate")) {
             fails("the prior is one of the codes of " + codes + ", but", command, run);
         }
@@ -251,7 +251,18 @@ final class PriorCommandsTest {
         Files.delete(codes.resolve("model.safetensors"));
         fails("holds no model.safetensors yet", "sample", run);
         fails("holds no model.safetensors yet", training(folder.resolve("new"), 1));
-        assertTrue(Files.exists(kept));
+        Files.delete(codes.resolve("checkpoint.safetensors"));
+        fails("model.safetensors does not exist: there are no codes of it", "sample", run);
+
+        Files.delete(codes.resolve("config.json"));
+        Path config = run.resolve("config.json");
+        String whole = Files.readString(config);
+        Files.writeString(config, whole.replace("sha256", "sha512"));
+        fails("config.json cannot be read", "sample", run);
+        Files.writeString(config, whole.replaceFirst("\"run\" : [^,]*,", ""));
+        fails("does not say which run its codes are of", "sample", run);
+        Files.writeString(config, whole.replaceFirst("\"on\" : [^}]*},", ""));
+        fails("has to name the run of its codes", "sample", run);
     }
 
     @Test
@@ -265,7 +276,6 @@ final class PriorCommandsTest {
 
         trainCodes(codes);
         fails("a vae is trained on images", "train", "vae", "--on", codes, "--out", other);
-        fails("head must be a multiple", training(trainBooks(other), 1, "head=9"));
         fails("kernel must be odd, got 4", training(other, 1, "kernel=4"));
         fails("unknown setting 'likelihood'", training(other, 1, "likelihood=bernoulli"));
         Path larger = Files.write(folder.resolve("larger.idx"), MainTest.idx(40, 16));
@@ -289,12 +299,9 @@ final class PriorCommandsTest {
                 run,
                 "--out",
                 other);
-    }
 
-    /** Codes of two heads, in place of those there are. */
-    private Path trainBooks(Path unused) throws IOException {
         Files.move(codes, folder.resolve("one"));
         trainCodes(codes, "heads=2", "dims=4");
-        return unused;
+        fails("head must be a multiple", training(other, 1, "head=9"));
     }
 }
