@@ -186,8 +186,7 @@ final class ReplayedTrainingTest {
     }
 
     static Stream<Maker> models() {
-        VectorQuantizerConfig fewCodes =
-                VectorQuantizerConfig.defaults().withCodes(16).withDims(4);
+        VectorQuantizerConfig fewCodes = VectorQuantizerConfig.defaults().withCodes(16).withDims(4);
         return Stream.of(
                 ReplayedTrainingTest::vae,
                 ReplayedTrainingTest::convolutional,
