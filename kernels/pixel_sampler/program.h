@@ -385,7 +385,8 @@ jl_status Program::read(const jl_pixel_sampler* shape, const jl_sampler_node* no
         if (const jl_status status = read_node(s, i, &step)) return status;
         if (step.node.kind != JL_NODE_MASKED_CONV && step.node.kind != JL_NODE_ATTENTION) continue;
         Step& in = steps[static_cast<size_t>(step.node.input)];
-        if (step.node.kind == JL_NODE_ATTENTION && in.rows < s.height) in.rows = s.height;  // all keys and values
+        if (step.node.kind == JL_NODE_ATTENTION && in.rows < s.height)
+            in.rows = s.height;  // all keys and values
         if (step.taps.side > in.side) in.side = step.taps.side;
         if (step.taps.above >= in.rows) in.rows = step.taps.above + 1;
     }
