@@ -45,6 +45,12 @@ final class PixelCnnPlusPlusRecipe implements Recipe {
                 PixelCnnRecipe.CLASSES);
     }
 
+    /** Sprites are no 8-bit images. */
+    @Override
+    public String data() {
+        return "cifar10";
+    }
+
     @Override
     public Map<String, String> initial() {
         return Map.of("likelihood", "logistic-mixture", "batch", "32");
