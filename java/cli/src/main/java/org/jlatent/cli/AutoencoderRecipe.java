@@ -63,11 +63,6 @@ final class AutoencoderRecipe implements Recipe {
     }
 
     @Override
-    public Results measure(ImageModel model, ImageSet images, long seed) {
-        return evaluate(model, images, new Evaluation(null, null, seed));
-    }
-
-    @Override
     public Results evaluate(ImageModel model, ImageSet images, Evaluation options) {
         if (options.samples() != null) {
             throw new JlatentException(

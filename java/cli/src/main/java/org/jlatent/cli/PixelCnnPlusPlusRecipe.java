@@ -2,7 +2,6 @@ package org.jlatent.cli;
 
 import java.util.List;
 import java.util.Map;
-import org.jlatent.data.ImageSet;
 import org.jlatent.data.ImageShape;
 import org.jlatent.models.ImageModel;
 import org.jlatent.models.PixelCnnPlusPlus;
@@ -10,13 +9,11 @@ import org.jlatent.models.PixelCnnPlusPlusConfig;
 import org.jlatent.nn.Init;
 
 /** {@code pixel-cnn-pp}. */
-final class PixelCnnPlusPlusRecipe implements Recipe {
+final class PixelCnnPlusPlusRecipe implements AutoregressiveRecipe {
     private static final Settings.Key<Integer> SCALES =
             Settings.integer("scales", 3, 1, "sizes of maps; 2^(scales - 1) divides the images'");
     private static final Settings.Key<Integer> BLOCKS =
             Settings.integer("blocks", 2, 1, "of each stack at each size");
-    private static final Settings.Key<Float> DROPOUT =
-            Settings.number("dropout", "0", 0, 0.99, "in every block while training");
 
     @Override
     public String name() {
@@ -29,20 +26,15 @@ final class PixelCnnPlusPlusRecipe implements Recipe {
     }
 
     @Override
-    public String unit() {
-        return "nats an image";
-    }
-
-    @Override
     public List<Settings.Key<?>> modelKeys() {
         return List.of(
                 SCALES,
                 BLOCKS,
-                PixelCnnRecipe.FEATURES,
+                GatedSettings.FEATURES,
                 DROPOUT,
-                PixelCnnRecipe.LIKELIHOOD,
+                LIKELIHOOD,
                 VaeRecipe.COMPONENTS,
-                PixelCnnRecipe.CLASSES);
+                CLASSES);
     }
 
     /** Sprites are no 8-bit images. */
@@ -57,30 +49,15 @@ final class PixelCnnPlusPlusRecipe implements Recipe {
     }
 
     @Override
-    public List<Settings.Key<?>> ownKeys() {
-        return modelKeys();
-    }
-
-    @Override
     public ImageModel model(Init init, ImageShape image, Settings settings, long seed) {
         PixelCnnPlusPlusConfig config =
                 PixelCnnPlusPlusConfig.defaults()
                         .withScales(settings.get(SCALES))
                         .withBlocks(settings.get(BLOCKS))
-                        .withFeatures(settings.get(PixelCnnRecipe.FEATURES))
+                        .withFeatures(settings.get(GatedSettings.FEATURES))
                         .withDropout(settings.get(DROPOUT))
-                        .withLikelihood(PixelCnnRecipe.likelihood(image, settings))
-                        .withClasses(settings.get(PixelCnnRecipe.CLASSES));
+                        .withLikelihood(AutoregressiveRecipe.likelihood(image, settings))
+                        .withClasses(settings.get(CLASSES));
         return new PixelCnnPlusPlus(init, image, config, seed);
-    }
-
-    @Override
-    public Results measure(ImageModel model, ImageSet images, long seed) {
-        return evaluate(model, images, new Evaluation(null, null, seed));
-    }
-
-    @Override
-    public Results evaluate(ImageModel model, ImageSet images, Evaluation options) {
-        return PixelCnnRecipe.evaluate(name(), model, images, options);
     }
 }

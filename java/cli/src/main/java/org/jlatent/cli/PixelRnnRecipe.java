@@ -1,8 +1,6 @@
 package org.jlatent.cli;
 
 import java.util.List;
-import java.util.Map;
-import org.jlatent.data.ImageSet;
 import org.jlatent.data.ImageShape;
 import org.jlatent.models.ImageModel;
 import org.jlatent.models.PixelRnn;
@@ -10,7 +8,7 @@ import org.jlatent.models.PixelRnnConfig;
 import org.jlatent.nn.Init;
 
 /** {@code pixel-rnn}. */
-final class PixelRnnRecipe implements Recipe {
+final class PixelRnnRecipe implements AutoregressiveRecipe {
     private static final Settings.Key<Integer> LAYERS =
             Settings.integer("layers", 7, 1, "row LSTMs");
     private static final Settings.Key<Integer> FEATURES =
@@ -27,29 +25,14 @@ final class PixelRnnRecipe implements Recipe {
     }
 
     @Override
-    public String unit() {
-        return "nats an image";
-    }
-
-    @Override
     public List<Settings.Key<?>> modelKeys() {
         return List.of(
                 LAYERS,
                 FEATURES,
-                PixelCnnRecipe.KERNEL_FIRST,
-                PixelCnnRecipe.HEAD,
-                PixelCnnRecipe.LIKELIHOOD,
+                GatedSettings.KERNEL_FIRST,
+                GatedSettings.HEAD,
+                LIKELIHOOD,
                 VaeRecipe.COMPONENTS);
-    }
-
-    @Override
-    public Map<String, String> initial() {
-        return PixelCnnRecipe.BITS;
-    }
-
-    @Override
-    public List<Settings.Key<?>> ownKeys() {
-        return modelKeys();
     }
 
     @Override
@@ -58,19 +41,9 @@ final class PixelRnnRecipe implements Recipe {
                 PixelRnnConfig.defaults()
                         .withLayers(settings.get(LAYERS))
                         .withFeatures(settings.get(FEATURES))
-                        .withFirstKernel(settings.get(PixelCnnRecipe.KERNEL_FIRST))
-                        .withHead(settings.get(PixelCnnRecipe.HEAD))
-                        .withLikelihood(PixelCnnRecipe.likelihood(image, settings));
+                        .withFirstKernel(settings.get(GatedSettings.KERNEL_FIRST))
+                        .withHead(settings.get(GatedSettings.HEAD))
+                        .withLikelihood(AutoregressiveRecipe.likelihood(image, settings));
         return new PixelRnn(init, image, config, seed);
-    }
-
-    @Override
-    public Results measure(ImageModel model, ImageSet images, long seed) {
-        return evaluate(model, images, new Evaluation(null, null, seed));
-    }
-
-    @Override
-    public Results evaluate(ImageModel model, ImageSet images, Evaluation options) {
-        return PixelCnnRecipe.evaluate(name(), model, images, options);
     }
 }

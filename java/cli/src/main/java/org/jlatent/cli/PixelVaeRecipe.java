@@ -23,37 +23,26 @@ final class PixelVaeRecipe extends VaeRecipe {
     public List<Settings.Key<?>> modelKeys() {
         List<Settings.Key<?>> keys = new ArrayList<>(networkKeys());
         keys.add(MAP);
-        keys.addAll(List.of(PixelCnnRecipe.LAYERS.withInitial("2"), PixelCnnRecipe.FEATURES));
-        keys.addAll(List.of(PixelCnnRecipe.KERNEL_FIRST.withInitial("5"), PixelCnnRecipe.KERNEL));
-        keys.addAll(List.of(PixelCnnRecipe.HEAD, PixelCnnRecipe.LIKELIHOOD, COMPONENTS));
+        keys.addAll(List.of(GatedSettings.LAYERS.withInitial("2"), GatedSettings.FEATURES));
+        keys.addAll(List.of(GatedSettings.KERNEL_FIRST.withInitial("5"), GatedSettings.KERNEL));
+        keys.addAll(List.of(GatedSettings.HEAD, AutoregressiveRecipe.DROPOUT));
+        keys.addAll(List.of(AutoregressiveRecipe.LIKELIHOOD, COMPONENTS));
         keys.addAll(List.of(BETA, FREE_BITS, SAMPLES));
         return keys;
     }
 
     @Override
     public Map<String, String> initial() {
-        return PixelCnnRecipe.BITS;
-    }
-
-    @Override
-    public List<Settings.Key<?>> ownKeys() {
-        return modelKeys();
+        return AutoregressiveRecipe.BITS;
     }
 
     @Override
     public ImageModel model(Init init, ImageShape image, Settings settings, long seed) {
         GatedPixelCnnConfig pixels =
-                GatedPixelCnnConfig.defaults()
-                        .withLayers(settings.get(PixelCnnRecipe.LAYERS))
-                        .withFeatures(settings.get(PixelCnnRecipe.FEATURES))
-                        .withKernels(
-                                settings.get(PixelCnnRecipe.KERNEL_FIRST),
-                                settings.get(PixelCnnRecipe.KERNEL))
-                        .withHead(settings.get(PixelCnnRecipe.HEAD))
-                        .withConditionChannels(settings.get(MAP));
+                GatedSettings.config(settings).withConditionChannels(settings.get(MAP));
         PixelVaeConfig config =
                 new PixelVaeConfig(
-                        config(settings, PixelCnnRecipe.likelihood(image, settings)), pixels);
+                        config(settings, AutoregressiveRecipe.likelihood(image, settings)), pixels);
         return new PixelVae(init, image, config, seed);
     }
 }

@@ -27,12 +27,6 @@ final class PriorRecipe implements Recipe {
     private static final System.Logger LOG = System.getLogger(PriorRecipe.class.getName());
     private static final int EVALUATED = 128; // images at once
 
-    // Grids of codes are small: 7x7 for MNIST, where 5x5 reaches every neighbour of a neighbour.
-    private static final Settings.Key<Integer> KERNEL_FIRST =
-            PixelCnnRecipe.KERNEL_FIRST.withInitial("5");
-    private static final Settings.Key<Integer> FEATURES = PixelCnnRecipe.FEATURES.withInitial("64");
-    private static final Settings.Key<Integer> HEAD = PixelCnnRecipe.HEAD.withInitial("128");
-
     private final CodesRun codes; // null: none was named yet
 
     PriorRecipe() {
@@ -71,17 +65,15 @@ final class PriorRecipe implements Recipe {
     @Override
     public List<Settings.Key<?>> modelKeys() {
         return List.of(
-                PixelCnnRecipe.LAYERS,
-                FEATURES,
-                KERNEL_FIRST,
-                PixelCnnRecipe.KERNEL,
-                HEAD,
-                PixelCnnRecipe.CLASSES);
-    }
-
-    @Override
-    public List<Settings.Key<?>> ownKeys() {
-        return modelKeys();
+                GatedSettings.LAYERS,
+                GatedSettings.FEATURES.withInitial("64"),
+                // Maps are small: 7x7 for MNIST, where 5x5 reaches every neighbour of a neighbour.
+                GatedSettings.KERNEL_FIRST.withInitial("5"),
+                GatedSettings.KERNEL,
+                GatedSettings.HEAD.withInitial("128"),
+                GatedSettings.ATTENTION,
+                AutoregressiveRecipe.DROPOUT,
+                AutoregressiveRecipe.CLASSES);
     }
 
     @Override
@@ -111,13 +103,9 @@ final class PriorRecipe implements Recipe {
                     codes.run() + " has codes of images of " + codec.image() + ", got " + image);
         }
         GatedPixelCnnConfig config =
-                GatedPixelCnnConfig.defaults()
-                        .withLayers(settings.get(PixelCnnRecipe.LAYERS))
-                        .withFeatures(settings.get(FEATURES))
-                        .withKernels(
-                                settings.get(KERNEL_FIRST), settings.get(PixelCnnRecipe.KERNEL))
-                        .withHead(settings.get(HEAD))
-                        .withClasses(settings.get(PixelCnnRecipe.CLASSES));
+                GatedSettings.config(settings)
+                        .withAttention(settings.get(GatedSettings.ATTENTION))
+                        .withClasses(settings.get(AutoregressiveRecipe.CLASSES));
         return new TwoStageModel(codec, new CodePrior(init, codec.codeMaps(), config, seed));
     }
 
@@ -138,21 +126,24 @@ final class PriorRecipe implements Recipe {
     }
 
     @Override
-    public Results measure(ImageModel model, ImageSet images, long seed) {
-        return evaluate(model, images, new Evaluation(null, null, seed));
-    }
-
-    @Override
     public Results evaluate(ImageModel model, ImageSet images, Evaluation options) {
-        if (options.samples() != null || options.drop() != null) {
-            throw new JlatentException(
-                    "a prior draws no z and hides no pixels: leave out --samples and --drop");
-        }
+        options.requireNone(name());
         TwoStageModel both = (TwoStageModel) model;
         CodePriorEvaluation e =
                 CodePriorEvaluation.of(both.prior(), encoded(both, images), EVALUATED);
-        return new Results()
-                .put("bits_per_code", e.bitsPerCode())
-                .put("histogram_bits_per_code", e.histogramBitsPerCode());
+        Results results =
+                new Results()
+                        .put("bits_per_code", e.bitsPerCode())
+                        .put("histogram_bits_per_code", e.histogramBitsPerCode());
+        if (e.maps().size() > 1) {
+            for (int m = 0; m < e.maps().size(); m++) {
+                String of = both.prior().maps().get(m).name() + "_";
+                results.put(of + "bits_per_code", e.maps().get(m).bitsPerCode())
+                        .put(
+                                of + "histogram_bits_per_code",
+                                e.maps().get(m).histogramBitsPerCode());
+            }
+        }
+        return results;
     }
 }

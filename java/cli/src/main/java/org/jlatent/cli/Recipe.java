@@ -31,9 +31,13 @@ interface Recipe {
 
     /** For the help: the settings that tell it from other recipes. */
     default List<Settings.Key<?>> ownKeys() {
-        return initial().isEmpty()
-                ? modelKeys()
-                : keys().stream().filter(key -> initial().containsKey(key.name())).toList();
+        return modelKeys();
+    }
+
+    /** Those that start from another value than usual. */
+    default List<Settings.Key<?>> changedKeys() {
+        Map<String, String> initial = initial();
+        return keys().stream().filter(key -> initial.containsKey(key.name())).toList();
     }
 
     /** What it is trained on unless something else is given. */
@@ -74,11 +78,8 @@ interface Recipe {
         List<Settings.Key<?>> keys = new ArrayList<>(modelKeys());
         keys.addAll(TrainingSettings.KEYS);
         keys.addAll(DataSettings.KEYS);
-        keys.replaceAll(
-                key ->
-                        initial().containsKey(key.name())
-                                ? key.withInitial(initial().get(key.name()))
-                                : key);
+        Map<String, String> initial = initial();
+        keys.replaceAll(key -> key.withInitial(initial.getOrDefault(key.name(), key.initial())));
         return keys;
     }
 
@@ -90,7 +91,9 @@ interface Recipe {
     }
 
     /** Figures on test images, cheap enough for the end of training. */
-    Results measure(ImageModel model, ImageSet images, long seed);
+    default Results measure(ImageModel model, ImageSet images, long seed) {
+        return evaluate(model, images, new Evaluation(null, null, seed));
+    }
 
     /**
      * All figures.
@@ -105,5 +108,17 @@ interface Recipe {
      * @param samples of z an image, of a model that draws any
      * @param drop part of the pixels that are hidden from an autoencoder
      */
-    record Evaluation(Integer samples, Float drop, long seed) {}
+    record Evaluation(Integer samples, Float drop, long seed) {
+        /**
+         * @throws JlatentException if it says anything of what a model lacks
+         */
+        void requireNone(String model) {
+            if (samples != null || drop != null) {
+                throw new JlatentException(
+                        "a "
+                                + model
+                                + " draws no z and hides no pixels: leave out --samples and --drop");
+            }
+        }
+    }
 }

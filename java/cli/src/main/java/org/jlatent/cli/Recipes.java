@@ -18,7 +18,7 @@ final class Recipes {
                     VqVaeRecipe.hierarchical(),
                     new PriorRecipe(),
                     PixelCnnRecipe.plain(),
-                    PixelCnnRecipe.gated(),
+                    new GatedPixelCnnRecipe(),
                     PixelCnnRecipe.published(),
                     new PixelCnnPlusPlusRecipe(),
                     new PixelRnnRecipe());

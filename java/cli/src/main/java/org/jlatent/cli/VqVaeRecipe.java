@@ -3,7 +3,6 @@ package org.jlatent.cli;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import org.jlatent.JlatentException;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.ImageShape;
 import org.jlatent.models.ImageModel;
@@ -147,7 +146,10 @@ final class VqVaeRecipe implements Recipe {
 
     @Override
     public List<Settings.Key<?>> ownKeys() {
-        return hierarchical ? List.of(MAPS) : Recipe.super.ownKeys();
+        if (hierarchical) {
+            return List.of(MAPS);
+        }
+        return initial.isEmpty() ? modelKeys() : changedKeys();
     }
 
     @Override
@@ -180,18 +182,8 @@ final class VqVaeRecipe implements Recipe {
     }
 
     @Override
-    public Results measure(ImageModel model, ImageSet images, long seed) {
-        return evaluate(model, images, new Evaluation(null, null, seed));
-    }
-
-    @Override
     public Results evaluate(ImageModel model, ImageSet images, Evaluation options) {
-        if (options.samples() != null || options.drop() != null) {
-            throw new JlatentException(
-                    "a "
-                            + name
-                            + " draws no z and hides no pixels: leave out --samples and --drop");
-        }
+        options.requireNone(name);
         QuantizedModel quantized = (QuantizedModel) model;
         VqVaeEvaluation e = VqVaeEvaluation.of(quantized, images, CodesFile.batch(images.shape()));
         Results results =

@@ -107,7 +107,7 @@ final class KernelTablesTest {
             strings = {
                 "pixel-cnn head=16",
                 "gated-pixel-cnn head=16",
-                "gated-pixel-cnn attention=2",
+                "gated-pixel-cnn attention=2 dropout=0.1",
                 "pixel-cnn-pp scales=2 blocks=1 features=8 dropout=0.1",
                 "pixel-vae",
                 "pixel-rnn"

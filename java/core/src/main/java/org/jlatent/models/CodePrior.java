@@ -38,10 +38,12 @@ import org.jlatent.nn.Sequential;
  */
 public final class CodePrior extends Model {
     private static final int MOST_CODES = 65536;
+    private static final int SITES = 1 << 16; // of random draws, more than a map's network has
     private static final int BLOCKS = 2; // residual ones, of what a map sees of another
     private static final long NEXT_NOISE = 0x9E3779B97F4A7C15L; // from one map's seed to the next
 
     private final List<CodeMap> maps;
+    private final Random random;
     private final List<GatedPixelCnn> priors = new ArrayList<>();
     private final List<List<Above>> above = new ArrayList<>(); // of each map, the earlier ones
     private final List<Tensor> histograms = new ArrayList<>();
@@ -55,7 +57,8 @@ public final class CodePrior extends Model {
      * @param init owns the parameters
      * @param maps of codes, as {@link CodedModel#codeMaps} names them
      * @param config of every map's network; its likelihood, whether its levels are codes, and its
-     *     condition channels follow from the maps
+     *     condition channels follow from the maps; attention is the first one's alone, which is the
+     *     smallest, as in the paper
      * @param seed of {@link #random}
      * @throws IllegalArgumentException unless each map has 2 to 65536 codes, books that divide
      *     features and head, and sides that are multiples of those of the maps before it
@@ -63,6 +66,7 @@ public final class CodePrior extends Model {
     public CodePrior(Init init, List<CodeMap> maps, GatedPixelCnnConfig config, long seed) {
         Networks.require(!maps.isEmpty(), "a prior needs at least one map of codes", maps);
         this.maps = List.copyOf(maps);
+        this.random = new Random(init.scope(), seed);
         for (int m = 0; m < maps.size(); m++) {
             CodeMap map = maps.get(m);
             Networks.require(
@@ -72,8 +76,12 @@ public final class CodePrior extends Model {
             GatedPixelCnnConfig own =
                     config.withLikelihood(Likelihoods.categorical(map.codes()))
                             .withCodes(true)
-                            .withConditionChannels(m * config.features());
-            priors.add(child(map.name(), new GatedPixelCnn(init, map.shape(), own, seed)));
+                            .withConditionChannels(m * config.features())
+                            .withAttention(m == 0 ? config.attention() : 0);
+            priors.add(
+                    child(
+                            map.name(),
+                            new GatedPixelCnn(init, map.shape(), own, random, m * SITES)));
             List<Above> earlier = new ArrayList<>();
             for (CodeMap other : maps.subList(0, m)) {
                 earlier.add(above(init, map, other, config.features()));
@@ -124,10 +132,10 @@ public final class CodePrior extends Model {
         return priors.get(0).classes();
     }
 
-    /** The noise that nothing here asks for in training: draws have seeds of their own. */
+    /** The noise of dropout: draws have seeds of their own. */
     @Override
     public Random random() {
-        return priors.get(0).random();
+        return random;
     }
 
     // ---- training ----
@@ -153,28 +161,46 @@ public final class CodePrior extends Model {
         int length = CodeMap.length(maps);
         Tensor weight = scope.scalar(1.0f / length / x.shape().get(0));
         Tensor loss = null;
-        Tensor bits = null;
+        Tensor nats = null; // of an image
         Map<String, Tensor> ofMaps = new LinkedHashMap<>();
-        List<Tensor> earlier = new ArrayList<>();
-        int from = 0;
-        for (int m = 0; m < maps.size(); m++) {
-            CodeMap map = maps.get(m);
-            int values = map.shape().values();
-            Tensor part = maps.size() == 1 ? x : Functions.slice(tape, x, 1, from, from + values);
-            from += values;
-            Likelihood.Loss nll = loss(tape, m, part, earlier, labels, weight);
-            earlier.add(codes(scope, m, part));
+        for (Likelihood.Loss nll : losses(tape, x, labels, weight)) {
+            CodeMap map = maps.get(ofMaps.size());
             loss = loss == null ? nll.total() : Functions.add(tape, loss, nll.total());
-            Tensor all = inBits(scope, nll.rows(), length);
-            bits = bits == null ? all : Ops.add(scope, bits, all);
-            ofMaps.put(map.name() + "_bits_per_code", inBits(scope, nll.rows(), values));
+            nats = nats == null ? nll.rows() : Ops.add(scope, nats, nll.rows());
+            ofMaps.put(
+                    map.name() + "_bits_per_code", inBits(scope, nll.rows(), map.shape().values()));
         }
         Map<String, Tensor> metrics = new LinkedHashMap<>();
-        metrics.put("bits_per_code", bits);
+        metrics.put("bits_per_code", inBits(scope, nats, length));
         if (maps.size() > 1) {
             metrics.putAll(ofMaps);
         }
         return new Objective(loss, metrics);
+    }
+
+    /**
+     * What the codes of each map take.
+     *
+     * @return f32, {@code [batch]} each
+     */
+    List<Tensor> bits(Scope scope, Tensor x, int[] labels) {
+        return losses(Tape.inference(scope), x, labels, scope.scalar(1)).stream()
+                .map(nll -> inBits(scope, nll.rows(), 1))
+                .toList();
+    }
+
+    private List<Likelihood.Loss> losses(Tape tape, Tensor x, int[] labels, Tensor weight) {
+        List<Likelihood.Loss> losses = new ArrayList<>();
+        List<Tensor> earlier = new ArrayList<>();
+        int from = 0;
+        for (int m = 0; m < maps.size(); m++) {
+            int values = maps.get(m).shape().values();
+            Tensor part = maps.size() == 1 ? x : Functions.slice(tape, x, 1, from, from + values);
+            from += values;
+            losses.add(loss(tape, m, part, earlier, labels, weight));
+            earlier.add(codes(tape.scope(), m, part));
+        }
+        return losses;
     }
 
     private static Tensor inBits(Scope scope, Tensor nats, int codes) {

@@ -2,8 +2,8 @@ package org.jlatent.models;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.DoubleStream;
 import org.jlatent.Scope;
-import org.jlatent.Tape;
 import org.jlatent.Tensor;
 import org.jlatent.data.ImageSet;
 
@@ -15,8 +15,17 @@ import org.jlatent.data.ImageSet;
  *     of the prior, the same everywhere in a map, each book's for itself: {@code (count + 1) /
  *     (total + codes)}, so that one that never occurred has a probability, too. What a prior has
  *     learned of images is the difference
+ * @param maps both of each map's codes alone
  */
-public record CodePriorEvaluation(double bitsPerCode, double histogramBitsPerCode) {
+public record CodePriorEvaluation(
+        double bitsPerCode, double histogramBitsPerCode, List<OfMap> maps) {
+    /**
+     * Of the codes of one map, given those of the maps above.
+     *
+     * @param bitsPerCode as of all
+     * @param histogramBitsPerCode as of all
+     */
+    public record OfMap(double bitsPerCode, double histogramBitsPerCode) {}
 
     /**
      * Goes over all codes once.
@@ -28,7 +37,7 @@ public record CodePriorEvaluation(double bitsPerCode, double histogramBitsPerCod
         Networks.require(batchSize >= 1, "batchSize must be at least 1", batchSize);
         Networks.require(codes.size() >= 1, "there must be codes to evaluate on", codes.size());
         prior.check(codes);
-        double bits = 0;
+        double[] bits = new double[prior.maps().size()];
         try (Scope scope = new Scope(prior.device())) {
             for (int first = 0; first < codes.size(); first += batchSize) {
                 scope.clear();
@@ -39,27 +48,45 @@ public record CodePriorEvaluation(double bitsPerCode, double histogramBitsPerCod
                 for (int i = 0; i < count; i++) {
                     labels[i] = codes.label(first + i).orElse(-1);
                 }
-                Model.Objective objective = prior.objective(Tape.inference(scope), x, labels);
-                for (float row : objective.metrics().get("bits_per_code").toFloatArray()) {
-                    bits += row;
+                List<Tensor> rows = prior.bits(scope, x, labels);
+                for (int m = 0; m < bits.length; m++) {
+                    for (float row : rows.get(m).toFloatArray()) {
+                        bits[m] += row;
+                    }
                 }
             }
         }
-        return new CodePriorEvaluation(bits / codes.size(), histogramBits(prior, codes));
+        return of(prior, bits, histogramBits(prior, codes), codes.size());
     }
 
-    private static double histogramBits(CodePrior prior, ImageSet codes) {
+    /** Of the sums over codes and images. */
+    private static CodePriorEvaluation of(
+            CodePrior prior, double[] bits, double[] histogramBits, int images) {
+        List<OfMap> maps = new ArrayList<>();
+        for (int m = 0; m < bits.length; m++) {
+            double codes = (double) images * prior.maps().get(m).shape().values();
+            maps.add(new OfMap(bits[m] / codes, histogramBits[m] / codes));
+        }
+        double codes = (double) images * CodeMap.length(prior.maps());
+        return new CodePriorEvaluation(sum(bits) / codes, sum(histogramBits) / codes, maps);
+    }
+
+    private static double sum(double[] values) {
+        return DoubleStream.of(values).sum();
+    }
+
+    private static double[] histogramBits(CodePrior prior, ImageSet codes) {
         List<double[]> bits = new ArrayList<>();
         for (int m = 0; m < prior.maps().size(); m++) {
             bits.add(bits(prior.histograms().get(m), prior.maps().get(m).codes()));
         }
-        double[] sum = new double[1];
+        double[] sums = new double[bits.size()];
         float[] values = new float[codes.dimensions()];
         for (int i = 0; i < codes.size(); i++) {
             codes.read(i, values, 0);
-            prior.forEach(values, (m, place) -> sum[0] += bits.get(m)[place]);
+            prior.forEach(values, (m, place) -> sums[m] += bits.get(m)[place]);
         }
-        return sum[0] / codes.size() / codes.dimensions();
+        return sums;
     }
 
     /** What a code takes by its frequency; {@code counts [books, codes]}. */

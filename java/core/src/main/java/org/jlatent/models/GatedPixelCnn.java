@@ -4,10 +4,13 @@ import static org.jlatent.models.PixelNetwork.CONDITION;
 import static org.jlatent.models.PixelNetwork.INPUT;
 import static org.jlatent.models.PixelNetwork.NONE;
 
+import java.util.function.IntUnaryOperator;
 import org.jlatent.MaskedConvOps.Epilogue;
 import org.jlatent.MaskedConvOps.Options;
 import org.jlatent.MaskedConvOps.Taps;
+import org.jlatent.Random;
 import org.jlatent.data.ImageShape;
+import org.jlatent.nn.Dropout;
 import org.jlatent.nn.Embedding;
 import org.jlatent.nn.Init;
 
@@ -48,13 +51,23 @@ public final class GatedPixelCnn extends AutoregressiveModel {
      *     channels divide features and head; with attention, unless its pixels are drawn whole
      */
     public GatedPixelCnn(Init init, ImageShape image, GatedPixelCnnConfig config, long seed) {
+        this(init, image, config, new Random(init.scope(), seed), 0);
+    }
+
+    /**
+     * One that is part of another model.
+     *
+     * @param random the other model's noise
+     * @param site of the last random draw that is not this one's
+     */
+    GatedPixelCnn(
+            Init init, ImageShape image, GatedPixelCnnConfig config, Random random, int site) {
         super(
-                init,
                 image,
                 config.likelihood(),
                 codes(init, config),
-                network(init, image, config),
-                seed);
+                network(init, image, config, random, site),
+                random);
         this.config = config;
     }
 
@@ -69,12 +82,15 @@ public final class GatedPixelCnn extends AutoregressiveModel {
                 : null;
     }
 
-    private static PixelNetwork network(Init init, ImageShape image, GatedPixelCnnConfig config) {
+    private static PixelNetwork network(
+            Init init, ImageShape image, GatedPixelCnnConfig config, Random random, int site) {
         int features = config.features();
         int groups = groups(image, config.likelihood(), features, config.head());
         int input = config.codes() ? image.channels() * features : image.channels();
         PixelNetwork net =
                 new PixelNetwork(init, input, config.conditionChannels(), config.classes());
+        IntUnaryOperator drop =
+                x -> net.drop(x, new Dropout(random, site + net.size(), config.dropout()));
         Networks.require(
                 config.attention() == 0 || groups == 1,
                 "attention takes images whose pixels are drawn whole, not in groups of channels,",
@@ -104,9 +120,11 @@ public final class GatedPixelCnn extends AutoregressiveModel {
                         net.convolve(
                                 layer + "horizontal.map", linear, 2 * features, CONDITION, NONE);
             }
-            v = net.convolve(layer + "vertical", vertical, features, v, aboveV);
+            v = drop.applyAsInt(net.convolve(layer + "vertical", vertical, features, v, aboveV));
             int link = net.convolve(layer + "link", linear, 2 * features, v, aboveH);
-            int gated = net.convolve(layer + "horizontal", horizontal, features, h, link);
+            int gated =
+                    drop.applyAsInt(
+                            net.convolve(layer + "horizontal", horizontal, features, h, link));
             boolean last = i == config.layers() - 1;
             Options skip = last ? grouped.withEpilogue(Epilogue.RELU) : grouped;
             sum = net.convolve(layer + "skip", skip, config.head(), gated, sum);

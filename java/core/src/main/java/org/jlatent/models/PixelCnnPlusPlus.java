@@ -157,7 +157,7 @@ public final class PixelCnnPlusPlus extends AutoregressiveModel {
             int h = concatElu(convolve(name + ".in", taps, 3, concatElu(x), sum));
             int site = net.size(); // of no other dropout
             Dropout dropout = new Dropout(random, site, config.dropout());
-            int dropped = net.add(new PixelSteps.Drop(h, dropout), net.channels(h));
+            int dropped = net.drop(h, dropout);
             Options gated = Options.of(taps, 3).withEpilogue(Epilogue.GLU);
             int unit = net.convolve(name + ".out", gated, config.features(), dropped, NONE);
             return net.add(new PixelSteps.Sum(x, unit), config.features());

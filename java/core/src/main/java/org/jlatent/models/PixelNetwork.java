@@ -2,15 +2,13 @@ package org.jlatent.models;
 
 import java.util.ArrayList;
 import java.util.List;
-import org.jlatent.Activation;
 import org.jlatent.MaskedConvOps.Options;
 import org.jlatent.SamplerProgram;
 import org.jlatent.Scope;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
-import org.jlatent.nn.Elementwise;
+import org.jlatent.nn.Dropout;
 import org.jlatent.nn.Embedding;
-import org.jlatent.nn.Functions;
 import org.jlatent.nn.Init;
 import org.jlatent.nn.MaskedConv2d;
 import org.jlatent.nn.Module;
@@ -49,74 +47,6 @@ final class PixelNetwork extends Module {
         int addTo(SamplerProgram program, List<Integer> nodes, Tape tape, Tensor labels);
     }
 
-    /**
-     * {@code layer(x, vector of the class, map)}. So a sum of two feature maps is a convolution of
-     * one, on top of the other.
-     *
-     * @param label a vector for each class; or null
-     * @param x number of a feature map
-     * @param map number of another; or {@link #NONE}
-     */
-    private record Convolution(MaskedConv2d layer, Embedding label, int x, int map)
-            implements Step {
-        @Override
-        public Tensor forward(Tape tape, List<Tensor> maps, Tensor labels) {
-            return layer.forward(
-                    tape, maps.get(x), vector(tape, labels), map == NONE ? null : maps.get(map));
-        }
-
-        @Override
-        public int addTo(SamplerProgram program, List<Integer> nodes, Tape tape, Tensor labels) {
-            int other = map == NONE ? SamplerProgram.NONE : nodes.get(map);
-            return layer.addTo(program, nodes.get(x), vector(tape, labels), other);
-        }
-
-        private Tensor vector(Tape tape, Tensor labels) {
-            return label == null ? null : label.forward(tape, labels);
-        }
-    }
-
-    /** A row LSTM: a map of its own rows above, too. */
-    private record Recurrence(RowLstm layer, int x) implements Step {
-        @Override
-        public Tensor forward(Tape tape, List<Tensor> maps, Tensor labels) {
-            return layer.forward(tape, maps.get(x));
-        }
-
-        @Override
-        public int addTo(SamplerProgram program, List<Integer> nodes, Tape tape, Tensor labels) {
-            return layer.addTo(program, nodes.get(x));
-        }
-    }
-
-    /** {@code max(x, 0)}. */
-    private record Rectifier(int x) implements Step {
-        @Override
-        public Tensor forward(Tape tape, List<Tensor> maps, Tensor labels) {
-            return RELU.forward(tape, maps.get(x));
-        }
-
-        @Override
-        public int addTo(SamplerProgram program, List<Integer> nodes, Tape tape, Tensor labels) {
-            return program.activation(nodes.get(x), Activation.RELU);
-        }
-    }
-
-    /** Every pixel attends to itself and to those before it, in heads. */
-    private record Attention(int x, int heads) implements Step {
-        @Override
-        public Tensor forward(Tape tape, List<Tensor> maps, Tensor labels) {
-            return Functions.causalAttention(tape, maps.get(x), heads);
-        }
-
-        @Override
-        public int addTo(SamplerProgram program, List<Integer> nodes, Tape tape, Tensor labels) {
-            return program.attention(nodes.get(x), heads);
-        }
-    }
-
-    private static final Elementwise RELU = new Elementwise(Activation.RELU);
-
     private final Init init;
     private final int classes;
     private final List<Step> steps = new ArrayList<>();
@@ -148,7 +78,7 @@ final class PixelNetwork extends Module {
                 labelled
                         ? child(name + ".label", new Embedding(init, classes, options.filters(out)))
                         : null;
-        return add(new Convolution(layer, label, x, map), out);
+        return add(new PixelSteps.Convolution(layer, label, x, map), out);
     }
 
     /**
@@ -161,12 +91,12 @@ final class PixelNetwork extends Module {
      */
     int recur(String name, int groups, int out, int x) {
         RowLstm layer = child(name, new RowLstm(init, channels.get(x), out, groups));
-        return add(new Recurrence(layer, x), out);
+        return add(new PixelSteps.Recurrence(layer, x), out);
     }
 
     /** {@code max(x, 0)}; where a convolution's only use is that, its epilogue is cheaper. */
     int rectify(int x) {
-        return add(new Rectifier(x), channels.get(x));
+        return add(new PixelSteps.Rectifier(x), channels.get(x));
     }
 
     /**
@@ -177,7 +107,17 @@ final class PixelNetwork extends Module {
      * @return number of its feature map, of a third of the channels
      */
     int attend(int x, int heads) {
-        return add(new Attention(x, heads), channels.get(x) / 3);
+        return add(new PixelSteps.Attention(x, heads), channels.get(x) / 3);
+    }
+
+    /**
+     * Dropout while training.
+     *
+     * @param x number of a feature map
+     * @return number of its feature map
+     */
+    int drop(int x, Dropout dropout) {
+        return dropout.isNone() ? x : add(new PixelSteps.Drop(x, dropout), channels.get(x));
     }
 
     /**

@@ -44,7 +44,10 @@ public final class PixelVae extends VariationalModel {
         this.config = config;
         Networks networks = networks(init, image, config.vae());
         decoder = child("decoder", networks.map(latent(), config.pixels().conditionChannels()));
-        pixels = child("pixels", new GatedPixelCnn(init, image, config.pixels(), seed));
+        pixels =
+                child(
+                        "pixels",
+                        new GatedPixelCnn(init, image, config.pixels(), random(), LAST_SITE));
     }
 
     /** What the model was made from. */

@@ -29,6 +29,9 @@ public abstract class VariationalModel extends LatentModel implements Generative
     private static final int NOISE = 1; // the site of the posterior's noise
     private static final int PRIOR = 2; // the site of samples from the prior
 
+    /** After it come the sites of random draws that subclasses make. */
+    static final int LAST_SITE = PRIOR;
+
     private final VaeConfig objective;
     private final Sequential encoder;
     private final GaussianOps.Options posterior;

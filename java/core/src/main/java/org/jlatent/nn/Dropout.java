@@ -29,6 +29,11 @@ public final class Dropout implements Layer {
         this.drop = drop;
     }
 
+    /** Whether it never sets anything to 0. */
+    public boolean isNone() {
+        return drop == 0;
+    }
+
     /**
      * @param x any shape
      */

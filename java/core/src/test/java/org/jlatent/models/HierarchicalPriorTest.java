@@ -267,8 +267,32 @@ final class HierarchicalPriorTest {
         CodePriorEvaluation after = CodePriorEvaluation.of(prior, codes, 32);
         assertEquals(Math.log(7) / Math.log(2), before, 0.5);
         assertTrue(after.bitsPerCode() < 0.7 * after.histogramBitsPerCode(), after::toString);
+        ofMapsAreMeansOfTheirOwnCodes(prior, codes, after);
         TwoStageModel both = new TwoStageModel(codec, prior);
         List<Tensor> drawn = prior.sample(scope, 5, Condition.none(), Draws.of(3));
         assertArrayEquals(codec.decodeMaps(scope, drawn), both.sample(5, 3));
+    }
+
+    private void ofMapsAreMeansOfTheirOwnCodes(
+            CodePrior prior, ImageSet codes, CodePriorEvaluation e) {
+        Tensor x = ImageModel.batch(scope, codes, 0, codes.size());
+        Model.Objective objective = prior.objective(Tape.inference(scope), x);
+        for (int m = 0; m < 2; m++) {
+            double bits = 0;
+            String name = prior.maps().get(m).name() + "_bits_per_code";
+            for (float row : objective.metrics().get(name).toFloatArray()) {
+                bits += row / codes.size();
+            }
+            assertEquals(bits, e.maps().get(m).bitsPerCode(), 1e-5, name);
+        }
+        List<CodePriorEvaluation.OfMap> maps = e.maps();
+        assertEquals(
+                20 * e.bitsPerCode(),
+                4 * maps.get(0).bitsPerCode() + 16 * maps.get(1).bitsPerCode(),
+                1e-9);
+        assertEquals(
+                20 * e.histogramBitsPerCode(),
+                4 * maps.get(0).histogramBitsPerCode() + 16 * maps.get(1).histogramBitsPerCode(),
+                1e-9);
     }
 }

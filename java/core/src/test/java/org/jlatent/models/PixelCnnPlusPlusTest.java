@@ -1,15 +1,11 @@
 package org.jlatent.models;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.util.Arrays;
 import java.util.OptionalInt;
 import org.jlatent.OnEveryDevice;
-import org.jlatent.Tape;
-import org.jlatent.Tensor;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.ImageShape;
 import org.jlatent.nn.Init;
@@ -21,7 +17,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 
-/** What a PixelCNN++ learns, its dropout, and mistakes; what it sees is tested with the others. */
+/** What a PixelCNN++ learns, and mistakes; what it sees is tested with the others. */
 @OnEveryDevice
 final class PixelCnnPlusPlusTest {
     private static final ImageShape SHAPE = new ImageShape(4, 4, 3);
@@ -96,24 +92,6 @@ final class PixelCnnPlusPlusTest {
                                         parameter.toFloatArray(),
                                         two.parameters().get(name).toFloatArray(),
                                         name));
-    }
-
-    @Test
-    void dropoutIsForTrainingOnly() {
-        PixelCnnPlusPlus none = tiny.plusPlus(SHAPE, TinyPixelModels.plusPlus(3));
-        PixelCnnPlusPlus half = tiny.plusPlus(SHAPE, TinyPixelModels.plusPlus(3).withDropout(0.5f));
-        Tensor x = ImageModel.batch(tiny.scope, new Halves(4), 0, 4);
-        float[] expected = logits(none, Tape.inference(tiny.scope), x);
-        assertArrayEquals(expected, logits(half, Tape.inference(tiny.scope), x));
-        float[] dropped = logits(half, new Tape(tiny.scope), x);
-        assertFalse(Arrays.equals(expected, dropped));
-        assertArrayEquals(dropped, logits(half, new Tape(tiny.scope), x));
-        half.random().advance();
-        assertFalse(Arrays.equals(dropped, logits(half, new Tape(tiny.scope), x)));
-    }
-
-    private static float[] logits(PixelCnnPlusPlus model, Tape tape, Tensor x) {
-        return model.logits(tape, x, Condition.none()).toFloatArray();
     }
 
     // ---- mistakes ----

@@ -19,6 +19,7 @@ final class CudaProgress {
     private final String[] names = new String[REMEMBERED]; // of operation n at n % REMEMBERED
     private int queued; // operations; overflows
     private ByteBuffer done; // how many of them the device has done
+    private CUdeviceptr doneOnDevice;
     private boolean supported = true;
 
     CudaProgress(CudaGraphs graphs, CUstream stream) {
@@ -39,12 +40,13 @@ final class CudaProgress {
         if (done == null) {
             done = graphs.hostMemory(Integer.BYTES);
             done.putInt(0, 0);
+            doneOnDevice = graphs.onDevice(done);
         }
         names[queued & (REMEMBERED - 1)] = operation;
         queued++;
-        CUdeviceptr to = graphs.onDevice(done);
         supported =
-                CudaErrors.succeeds(() -> JCudaDriver.cuStreamWriteValue32(stream, to, queued, 0));
+                CudaErrors.succeeds(
+                        () -> JCudaDriver.cuStreamWriteValue32(stream, doneOnDevice, queued, 0));
     }
 
     /** Which operation has failed, as the end of a message. */
