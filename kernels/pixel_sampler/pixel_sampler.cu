@@ -8,8 +8,8 @@
 // on 132 multiprocessors; with more images teams get smaller, down to a block, which needs no barrier but its own.
 //
 // Who computes what: a masked_conv's tiles, 32 filters by 8 pixels, go round the team's blocks, and so do pixels and heads of
-// attention; everything else is done by the block that draws the image. In a tile every warp takes a part of the taps; its lanes are filters. So a sum's order depends on
-// neither the batch nor the team.
+// attention; everything else is done by the block that draws the image. In a tile every warp takes a part of the taps; its lanes
+// are filters. So a sum's order depends on neither the batch nor the team.
 #include "pixel_sampler.h"
 
 #include "attend_cuda.h"
