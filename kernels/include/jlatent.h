@@ -206,6 +206,7 @@ typedef struct {
     int64_t groups;   /* of channels, and of outputs, in their order; 1: none */
     int32_t taps;     /* jl_taps */
     int32_t epilogue; /* jl_epilogue */
+    int32_t factors;  /* jl_dtype: what x, d_a and weight are rounded to before they are multiplied */
 } jl_masked_conv;
 
 /* ---- pool ---- */

@@ -75,21 +75,22 @@ struct Epilogue {
 };
 
 // Neighbouring blocks have the same pixels.
-__global__ void __launch_bounds__(kBlock, 1)
+template <int kParts>
+__global__ void __launch_bounds__(kBlock, kParts == 1 ? 2 : 1)
     sums_kernel(Sums c, int64_t tiles, const float* __restrict__ in, const uint32_t* __restrict__ packed,
                 Epilogue epilogue) {
     const int64_t first = blockIdx.x / tiles * kTileRows, first_pair = blockIdx.x % tiles * kTilePairs,
                   pixels = c.s.batch * c.s.height * c.s.width;
-    TileSums tile;
+    TileSums<kParts> tile;
     tile.add_all(c, in, packed, first, first_pair);
     JL_UNROLL
     for (int r = 0; r < 4; ++r) {
-        const int64_t pixel = first + TileSums::row(r / 2, r % 2);
+        const int64_t pixel = first + TileSums<kParts>::row(r / 2, r % 2);
         if (pixel >= pixels) break;
         const Epilogue own = epilogue.at(pixel, pixel / (c.s.height * c.s.width));
         JL_UNROLL
         for (int i = 0; i < 2 * kWarpPairs; ++i) {
-            const int pair = static_cast<int>(first_pair) + TileSums::pair(i / 2), e = i % 2,
+            const int pair = static_cast<int>(first_pair) + TileSums<kParts>::pair(i / 2), e = i % 2,
                       q = 2 * lane_slot() + e;  // a sum's column in each mma
             own.store(c.columns.of(pair, 0, q), c.columns.of(pair, 1, q),
                       tile.sum[r / 2][i / 2 * 2][r % 2 * 2 + e],
@@ -98,17 +99,23 @@ __global__ void __launch_bounds__(kBlock, 1)
     }
 }
 
-jl_status launch_sums(const char* operation, const Sums& c, const float* in, const float* weight,
-                      const Epilogue& epilogue, jl_workspace workspace, jl_stream stream) {
+template <int kParts>
+jl_status launch_sums_of(const char* operation, const Sums& c, const float* in, const float* weight,
+                         const Epilogue& epilogue, jl_workspace workspace, jl_stream stream) {
     if (const jl_status status = check_extents(operation, c.s)) return status;
     uint32_t* packed = reinterpret_cast<uint32_t*>(workspace_floats(workspace));
     if (const jl_status status =
-            launch_blocks(operation, (c.steps * c.pairs * kWarp + kBlock - 1) / kBlock, stream, pack_kernel,
-                          c, weight, reinterpret_cast<FourWords*>(packed)))
+            launch_blocks(operation, (c.steps * c.pairs * kWarp + kBlock - 1) / kBlock, stream,
+                          pack_kernel<kParts>, c, weight, reinterpret_cast<FourWords*>(packed)))
         return status;
     const int64_t row_tiles = (pixels_of(c.s) + kTileRows - 1) / kTileRows;
-    return launch_blocks(operation, row_tiles * c.tiles(), stream, sums_kernel, c, c.tiles(), in, packed,
-                         epilogue);
+    return launch_blocks(operation, row_tiles * c.tiles(), stream, sums_kernel<kParts>, c, c.tiles(), in,
+                         packed, epilogue);
+}
+jl_status launch_sums(const char* operation, const Sums& c, const float* in, const float* weight,
+                      const Epilogue& epilogue, jl_workspace workspace, jl_stream stream) {
+    const auto launch_parts = c.parts() == 1 ? &launch_sums_of<1> : &launch_sums_of<3>;
+    return launch_parts(operation, c, in, weight, epilogue, workspace, stream);
 }
 
 __global__ void gate_kernel(bool linear, int64_t outputs, int64_t count, const float* __restrict__ gates,
@@ -120,14 +127,15 @@ __global__ void gate_kernel(bool linear, int64_t outputs, int64_t count, const f
 }
 
 // partial [splits, floats of each]
-__global__ void __launch_bounds__(kBlock, 1)
+template <int kParts>
+__global__ void __launch_bounds__(kBlock, kParts == 1 ? 2 : 1)
     weight_kernel(jl_masked_conv s, Taps taps, Splits splits, const float* __restrict__ x,
                   const float* __restrict__ d_a, float* __restrict__ partial) {
     const int64_t quad = blockIdx.x % splits.quad_tiles * (kGradientSide / 4),
                   filter = blockIdx.x / splits.quad_tiles % splits.filter_tiles * kGradientSide,
                   split = blockIdx.x / splits.quad_tiles / splits.filter_tiles,
                   pixels = s.batch * s.height * s.width;
-    WeightSums sums = {s, taps, splits, quad, filter};
+    WeightSums<kParts> sums = {s, taps, splits, quad, filter};
     sums.add_all(x, d_a, splits.start(pixels, split), splits.start(pixels, split + 1));
     sums.store(partial + split * splits.floats);
 }
@@ -221,9 +229,10 @@ jl_status masked_conv_backward_weight(const jl_masked_conv* shape, const float* 
     const Taps taps = taps_of(s);
     const Splits splits(s);
     float* partial = workspace_floats(workspace);
+    const auto kernel = s.factors == JL_BF16 ? &weight_kernel<1> : &weight_kernel<3>;
     if (const jl_status status = launch_blocks("masked_conv_backward_weight",
                                                splits.count * splits.filter_tiles * splits.quad_tiles, stream,
-                                               weight_kernel, s, taps, splits, x, d_a, partial))
+                                               kernel, s, taps, splits, x, d_a, partial))
         return status;
     if (d_bias != nullptr)
         if (const jl_status status = launch_blocks("masked_conv_backward_weight (bias)",

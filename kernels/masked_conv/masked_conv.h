@@ -38,7 +38,10 @@
 // never read      dead taps of the weight; pixels under them, so that NaN there changes nothing. In the pixel itself what
 //                 another group hides is multiplied with 0: there any finite number changes nothing
 // precision       f32 sums of live taps channels, or of batch height width, products. On CUDA tensor cores take these, of
-//                 factors in three parts, with the error of f32 (product_cuda.h); an infinite factor gives NaN there
+//                 factors in three parts, with the error of f32 (product_cuda.h); an infinite factor gives NaN there.
+//                 Factors of bf16: x, weight and d_a are rounded to the nearest, ties to even, before they are multiplied;
+//                 all else is f32 (d_bias sums d_a as it is). What bf16 holds as a denormal may become 0, and
+//                 backward_weight may multiply any value of x by 0: there all must be finite
 // deterministic   yes: sums in an order that depends on the shape alone
 // FLOPs, bytes    each but backward_gate 2 batch height width live channels filters, live taps only: 3x3 B 5 of 9, 7x7 A 24
 //                 of 49; x, out and the weight once, gates 4 a filter and pixel more: backward then computes no tanh
@@ -116,6 +119,11 @@ JL_HOST_DEVICE int64_t seen_channels(const jl_masked_conv& s, const Taps& taps, 
     return centre ? centre_channels(s, f) : s.channels;
 }
 
+// A factor as it is multiplied.
+JL_HOST_DEVICE float rounded(int32_t factors, float value) {
+    return factors == JL_BF16 ? float_of_bf16(bf16_of_float(value)) : value;
+}
+
 // Through t g, from both factors: t = tanh(a), of a linear unit a; g = sigmoid(b).
 JL_HOST_DEVICE void gate_gradient(bool linear, float t, float g, float d, float* d_a, float* d_b) {
     *d_a = linear ? d * g : d * g * (1.0f - t * t);
@@ -136,6 +144,8 @@ inline jl_status check_masked_conv(const char* operation, const jl_masked_conv* 
                operation, s.taps);
     JL_REQUIRE(s.epilogue >= JL_PLAIN && s.epilogue <= JL_GLU, "%s: epilogue must be from 0 to 3, got %d",
                operation, s.epilogue);
+    JL_REQUIRE(s.factors == JL_F32 || s.factors == JL_BF16, "%s: factors must be 0 (f32) or 1 (bf16), got %d",
+               operation, s.factors);
     JL_REQUIRE(s.kernel >= 1 && s.kernel <= 32767 && s.kernel % 2 == 1,
                "%s: kernel must be odd and from 1 to 32767, got %lld", operation, number(s.kernel));
     JL_REQUIRE(!is_gated(s.epilogue) || s.filters % 2 == 0,

@@ -1,17 +1,20 @@
 #include "masked_conv.h"
 
+#include "arithmetic_cpu.h"
 #include "math.h"
-#include "strips_cpu.h"
+#include "weight_amx.h"
 #include "weight_cpu.h"
 
 namespace jlatent::JL_TABLE {
 namespace {
 
-// The weight of one panel of filters, or, for the gradient, of channels: [taps, depth, kPanel] in the order of the strip,
-// zeros where nothing is seen.
-void pack(const jl_masked_conv& s, const Strips& strips, const float* weight, const Panel& panel, float* to) {
+// The weight of one panel of filters, or, for the gradient, of channels: for each tap, in the order of the strip, depth kPanel
+// values, zeros where nothing is seen.
+template <class A>
+void pack(const Strips<A>& strips, const float* weight, const Panel& panel, typename A::Value* to) {
+    const jl_masked_conv& s = strips.shape;
     const Taps& taps = strips.taps;
-    memset(to, 0, static_cast<size_t>(taps.count() * strips.depth * kPanel) * sizeof(float));
+    memset(to, 0, static_cast<size_t>(taps.count() * strips.depth * kPanel) * sizeof *to);
     strips.for_rows([&](int64_t, int64_t first, int64_t count) {
         for (int64_t k = 0; k < count; ++k, to += strips.depth * kPanel) {
             const int64_t t = first + (strips.below ? count - 1 - k : k);
@@ -20,14 +23,15 @@ void pack(const jl_masked_conv& s, const Strips& strips, const float* weight, co
             if (!strips.below) {
                 panel.for_columns([&](int64_t f, int64_t lane) {
                     const int64_t seen = seen_channels(s, taps, t, f);
-                    for (int64_t c = 0; c < seen; ++c) to[c * kPanel + lane] = from[f * filter + c];
+                    for (int64_t c = 0; c < seen; ++c)
+                        to[A::place(c, lane)] = A::value(s.factors, from[f * filter + c]);
                 });
                 continue;
             }
             for (int64_t f = 0; f < s.filters; ++f) {
                 const int64_t seen = seen_channels(s, taps, t, f);
                 panel.for_columns([&](int64_t c, int64_t lane) {
-                    if (c < seen) to[f * kPanel + lane] = from[f * filter + c];
+                    if (c < seen) to[A::place(f, lane)] = A::value(s.factors, from[f * filter + c]);
                 });
             }
         }
@@ -35,67 +39,60 @@ void pack(const jl_masked_conv& s, const Strips& strips, const float* weight, co
 }
 
 // All products of a block with a panel, then row(pixel, sums [kPanel]) for each of its pixels.
-template <class Row>
-void sweep(const Strips& strips, const Strips::Block& b, const float* strip, const float* packed, Row row) {
-    const int64_t depth = strips.depth, across = strips.shape.width;
+template <class A, class Row>
+void sweep(const Strips<A>& strips, const Block& b, const typename A::Value* strip,
+           const typename A::Value* packed, Row row) {
+    const int64_t across = strips.shape.width;
     int64_t pixel = b.pixel, x = 0;
-    for (int64_t p = 0; p < b.positions; p += kTileRows) {
-        Vector sum[kTileRows][2] = {};
-        strips.for_rows([&](int64_t offset, int64_t tap, int64_t count) __attribute__((always_inline)) {
-            multiply(strip + p * depth + offset, depth, 1, packed + tap * depth * kPanel, count * depth, sum);
-        });
-        float sums[kTileRows * kPanel];
-#pragma GCC unroll 16
-        for (int64_t i = 0; i < kTileRows; ++i) {
-            store(sums + i * kPanel, sum[i][0]);
-            store(sums + i * kPanel + kLanes, sum[i][1]);
-        }
-        for (int64_t i = 0; i < kTileRows && p + i < b.positions; ++i) {
+    for (int64_t p = 0; p < b.positions; p += A::kRows) {
+        alignas(64) float sums[A::kRows * kPanel];
+        A::sums(strips, strip + p * strips.depth, packed, sums);
+        for (int64_t i = 0; i < A::kRows && p + i < b.positions; ++i) {
             if (x < across) row(pixel++, sums + i * kPanel);
             x = x + 1 < strips.width ? x + 1 : 0;
         }
     }
 }
 
+template <class A>
 struct Convolution {
-    Strips strips;
-    int64_t panels, packed_floats;  // of each panel
+    using Value = typename A::Value;
+
+    Strips<A> strips;
+    int64_t panels, packed_values;  // of each panel
     bool gate;
 
-    static Convolution forward(const jl_masked_conv& s) {
-        return {s, s.channels, s.filters, is_gated(s.epilogue), false};
+    Convolution(const jl_masked_conv& s, bool gradient)
+        : strips(s, gradient ? s.filters : s.channels, gradient),
+          gate(!gradient && is_gated(s.epilogue)),
+          columns(gradient ? s.channels : s.filters) {
+        panels = Panel::number(columns, gate);
+        packed_values = strips.taps.count() * strips.depth * kPanel;
     }
-    static Convolution gradient(const jl_masked_conv& s) { return {s, s.filters, s.channels, false, true}; }
-
-    Convolution(const jl_masked_conv& s, int64_t depth, int64_t columns_, bool gate_, bool below)
-        : strips(s, depth, below),
-          panels(Panel::number(columns_, gate_)),
-          packed_floats(strips.taps.count() * depth * kPanel),
-          gate(gate_),
-          columns(columns_) {}
-    int64_t packed_bytes() const { return bytes_of(panels * packed_floats); }
-    int64_t strip_bytes() const { return bytes_of(strips.floats()); }
-    int64_t workspace_bytes() const { return packed_bytes() + omp_get_max_threads() * strip_bytes(); }
+    int64_t packed_bytes() const { return bytes_of<Value>(panels * packed_values); }
+    int64_t workspace_bytes() const { return packed_bytes() + omp_get_max_threads() * strips.bytes(); }
 
     // panel(block, its columns, f) for all: f(row) gives row(pixel, sums) each of its pixels.
     template <class OfPanel>
     void run(const float* in, const float* weight, jl_workspace workspace, OfPanel panel) const {
         const jl_masked_conv& s = strips.shape;
-        float* packed = workspace_floats(workspace);
+        char* memory = reinterpret_cast<char*>(workspace_floats(workspace));
+        Value* packed = reinterpret_cast<Value*>(memory);
+        memory += packed_bytes();
         const int64_t elements = pixels_of(s) * (s.channels + s.filters);
         if (elements == 0) return;
-        parallel_for(panels, panels * packed_floats, [=](int64_t p) {
-            pack(s, strips, weight, Panel(p, columns, gate), packed + p * packed_floats);
+        parallel_for(panels, panels * packed_values, [=](int64_t p) {
+            pack(strips, weight, Panel(p, columns, gate), packed + p * packed_values);
         });
-        char* memory = reinterpret_cast<char*>(packed) + packed_bytes();
-        for_blocks(strips.blocks(), elements, memory, strip_bytes(),
-                   static_cast<char*>(workspace.data) + workspace.bytes - memory,
-                   [&](int64_t i, float* strip) {
-                       const Strips::Block b = strips.block(i);
+        for_blocks(strips.blocks(), elements, memory, strips.bytes(),
+                   static_cast<char*>(workspace.data) + workspace.bytes - memory, [&](int64_t i, char* own) {
+                       const Block b = strips.block(i);
+                       Value* strip = reinterpret_cast<Value*>(own);
                        strips.copy(b, in, strip);
+                       [[maybe_unused]] const typename A::Session session;
                        for (int64_t p = 0; p < panels; ++p)
                            panel(b, Panel(p, columns, gate),
-                                 [&](auto row) { sweep(strips, b, strip, packed + p * packed_floats, row); });
+                                 [&](auto row) { sweep(strips, b, strip, packed + p * packed_values, row); });
                    });
     }
 
@@ -144,15 +141,72 @@ struct Epilogue {
     }
 };
 
+// f(sums) with those of the weight's gradient.
+template <class F>
+auto with_weight_sums(const jl_masked_conv& s, F f) {
+#if defined(__AMX_BF16__)
+    if (s.factors == JL_BF16 && s.channels >= TileArithmetic::kFewestChannels) return f(TileWeightSums(s));
+#endif
+    return f(VectorWeightSums(s));
+}
+
+template <class Sums>
+int64_t workspace_bytes(const Sums& w) {
+    return bytes_of<float>(w.count * w.floats()) + omp_get_max_threads() * w.memory();
+}
+
+template <class Sums>
+void weight_gradient(const Sums& w, const float* x, const float* d_a, float* d_weight, float* d_bias,
+                     jl_workspace workspace) {
+    const jl_masked_conv& s = w.strips.shape;
+    const Taps& taps = w.strips.taps;
+    const int64_t blocks = w.strips.blocks(), elements = pixels_of(s) * (s.channels + s.filters);
+    float* sums = workspace_floats(workspace);
+    char* memory = reinterpret_cast<char*>(sums) + bytes_of<float>(w.count * w.floats());
+    for_blocks(w.count, elements, memory, w.memory(),
+               static_cast<char*>(workspace.data) + workspace.bytes - memory, [&](int64_t split, char* own) {
+                   float* to = sums + split * w.floats();
+                   memset(to, 0, static_cast<size_t>(w.floats()) * sizeof(float));
+                   for (int64_t b = split * blocks / w.count; b < (split + 1) * blocks / w.count; ++b)
+                       w.add(w.strips.block(b), x, d_a, own, to);
+               });
+
+    const int64_t filter = taps.weight_taps() * s.channels;
+    parallel_for(s.filters, s.filters * filter, [=](int64_t f) {
+        memset(d_weight + f * filter, 0, static_cast<size_t>(filter) * sizeof(float));
+    });
+    parallel_for(w.panels * taps.count(), w.count * w.floats(), [=, &w, &s, &taps](int64_t i) {
+        const int64_t p = i / taps.count(), t = i % taps.count();
+        const Panel panel(p, s.filters, false);
+        float sum[kPanel];
+        for (int64_t c = 0; c < s.channels; ++c) {
+            w.total(sums, p, w.row_of(t, c), sum);
+            panel.for_columns([&](int64_t f, int64_t lane) {
+                if (c < seen_channels(s, taps, t, f))
+                    d_weight[f * filter + taps.weight_tap(t) * s.channels + c] = sum[lane];
+            });
+        }
+    });
+    if (d_bias == nullptr) return;
+    for (int64_t p = 0; p < w.panels; ++p) {
+        float sum[kPanel];
+        w.total(sums, p, w.rows - 1, sum);
+        Panel(p, s.filters, false).for_columns([&](int64_t f, int64_t lane) { d_bias[f] = sum[lane]; });
+    }
+}
+
 }  // namespace
 
 size_t masked_conv_workspace(const jl_masked_conv* shape) {
     if (check_masked_conv("masked_conv_workspace", shape) != JL_OK) return 0;
-    int64_t most = 0;
-    for (const int64_t bytes :
-         {Convolution::forward(*shape).workspace_bytes(), Convolution::gradient(*shape).workspace_bytes(),
-          WeightSums(*shape).workspace_bytes()})
+    const jl_masked_conv& s = *shape;
+    int64_t most = with_weight_sums(s, [](const auto& w) { return workspace_bytes(w); });
+    for (const bool gradient : {false, true}) {
+        const int64_t bytes = with_arithmetic(s, gradient ? s.filters : s.channels, [&](auto a) {
+            return Convolution<decltype(a)>(s, gradient).workspace_bytes();
+        });
         if (bytes > most) most = bytes;
+    }
     return kWorkspaceHeader + static_cast<size_t>(most);
 }
 
@@ -162,12 +216,14 @@ jl_status masked_conv_forward(const jl_masked_conv* shape, const float* x, const
     if (const jl_status status = check_masked_conv_forward(shape, x, weight, out, gates, workspace))
         return status;
     const Epilogue epilogue = {*shape, bias, vector, map, out, gates};
-    const auto panel = [&](const Strips::Block& b, const Panel& p, const auto& sweep) {
+    const auto panel = [&](const Block& b, const Panel& p, const auto& sweep) {
         float base[kPanel];
         epilogue.start(b.image, p, base);
         sweep([&](int64_t pixel, float* a) { epilogue.finish(pixel, p, base, a); });
     };
-    Convolution::forward(*shape).run(x, weight, workspace, panel);
+    with_arithmetic(*shape, shape->channels, [&](auto a) {
+        Convolution<decltype(a)>(*shape, false).run(x, weight, workspace, panel);
+    });
     return JL_OK;
 }
 
@@ -190,13 +246,15 @@ jl_status masked_conv_backward_data(const jl_masked_conv* shape, const float* d_
     if (const jl_status status = check_masked_conv_backward_data(shape, d_a, weight, d_x, workspace))
         return status;
     const int64_t channels = shape->channels;
-    const auto panel = [=](const Strips::Block&, const Panel& p, const auto& sweep) {
+    const auto panel = [=](const Block&, const Panel& p, const auto& sweep) {
         sweep([=](int64_t pixel, const float* sums) {
             memcpy(d_x + pixel * channels + p.first[0], sums,
                    static_cast<size_t>(p.count[0] + p.count[1]) * sizeof(float));
         });
     };
-    Convolution::gradient(*shape).run(d_a, weight, workspace, panel);
+    with_arithmetic(*shape, shape->filters, [&](auto a) {
+        Convolution<decltype(a)>(*shape, true).run(d_a, weight, workspace, panel);
+    });
     return JL_OK;
 }
 
@@ -204,43 +262,7 @@ jl_status masked_conv_backward_weight(const jl_masked_conv* shape, const float* 
                                       float* d_weight, float* d_bias, jl_workspace workspace, jl_stream) {
     if (const jl_status status = check_masked_conv_backward_weight(shape, x, d_a, d_weight, workspace))
         return status;
-    const jl_masked_conv s = *shape;
-    const WeightSums w(s);
-    const Taps taps = w.strips.taps;
-    const int64_t blocks = w.strips.blocks(), elements = pixels_of(s) * (s.channels + s.filters);
-    float* sums = workspace_floats(workspace);
-    char* memory = reinterpret_cast<char*>(sums) + bytes_of(w.splits * w.floats());
-    for_blocks(w.splits, elements, memory, w.strip_bytes(),
-               static_cast<char*>(workspace.data) + workspace.bytes - memory,
-               [&](int64_t split, float* strip) {
-                   float* own = sums + split * w.floats();
-                   memset(own, 0, static_cast<size_t>(w.floats()) * sizeof(float));
-                   for (int64_t b = split * blocks / w.splits; b < (split + 1) * blocks / w.splits; ++b)
-                       w.add(w.strips.block(b), x, d_a, strip, own);
-               });
-
-    const int64_t filter = taps.weight_taps() * s.channels;
-    parallel_for(s.filters, s.filters * filter, [=](int64_t f) {
-        memset(d_weight + f * filter, 0, static_cast<size_t>(filter) * sizeof(float));
-    });
-    parallel_for(w.panels * taps.count(), w.splits * w.floats(), [=](int64_t i) {
-        const int64_t p = i / taps.count(), t = i % taps.count(), r = t / taps.across();
-        const Panel panel(p, s.filters, false);
-        float sum[kPanel];
-        for (int64_t c = 0; c < s.channels; ++c) {
-            w.total(sums, p, r * w.full + t % taps.across() * s.channels + c, sum);
-            panel.for_columns([&](int64_t f, int64_t lane) {
-                if (c < seen_channels(s, taps, t, f))
-                    d_weight[f * filter + taps.weight_tap(t) * s.channels + c] = sum[lane];
-            });
-        }
-    });
-    if (d_bias != nullptr)
-        for (int64_t p = 0; p < w.panels; ++p) {
-            float sum[kPanel];
-            w.total(sums, p, w.rows - 1, sum);
-            Panel(p, s.filters, false).for_columns([&](int64_t f, int64_t lane) { d_bias[f] = sum[lane]; });
-        }
+    with_weight_sums(*shape, [&](const auto& w) { weight_gradient(w, x, d_a, d_weight, d_bias, workspace); });
     return JL_OK;
 }
 

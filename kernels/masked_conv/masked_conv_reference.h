@@ -11,9 +11,10 @@ struct Case {
     jl_taps taps;
     jl_epilogue epilogue;
     bool bias, vector, map;
+    jl_dtype factors = JL_F32;
 
     jl_masked_conv shape() const {
-        return {batch, height, width, channels, filters, kernel, groups, taps, epilogue};
+        return {batch, height, width, channels, filters, kernel, groups, taps, epilogue, factors};
     }
     bool gated() const { return epilogue == JL_GATE || epilogue == JL_GLU; }
     bool is_a() const { return taps == JL_RASTER_A || taps == JL_VERTICAL_A || taps == JL_HORIZONTAL_A; }
@@ -142,10 +143,22 @@ Gradients backward(const Case& c, const Inputs& in, const Doubles& d_a) {
     return d;
 }
 
+// The nearest bf16, by the bits: half of the last one kept is added, ties to even.
+float to_bf16(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    bits = (bits + 0x7fffu + (bits >> 16 & 1u)) & 0xffff0000u;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
 // The arrays of one case, each at an alignment of its own.
 struct Arrays {
     jl_masked_conv shape;
-    std::vector<float> x, weight, bias, vector, map, d_a, d_out;
+    std::vector<float> x, weight, bias, vector, map, d_a, d_out;  // factors as they are multiplied
+    struct {
+        std::vector<float> x, weight, d_a;
+    } exact;  // factors before they are rounded
     size_t shift;
     Workspace workspace;
 
@@ -163,6 +176,10 @@ struct Arrays {
         // Of order 1 whatever the number of products, so that gates do not saturate.
         for (float& w : weight)
             w *= 2.0f / std::sqrt(static_cast<float>(c.rows() * c.columns() * c.channels));
+        exact = {x, weight, d_a};
+        if (c.factors == JL_BF16)
+            for (std::vector<float>* factors : {&x, &weight, &d_a})
+                for (float& v : *factors) v = to_bf16(v);
     }
     Inputs doubled() const {
         return {doubles(x), doubles(weight), doubles(bias), doubles(vector), doubles(map)};
@@ -195,7 +212,12 @@ struct Arrays {
     // d_weight and d_bias.
     std::pair<std::vector<float>, std::vector<float>> backward_weight(const std::vector<float>& x_,
                                                                       bool with_bias = true) {
-        Floats in(x_, shift), d(d_a, shift);
+        return backward_weight(x_, d_a, with_bias);
+    }
+    std::pair<std::vector<float>, std::vector<float>> backward_weight(const std::vector<float>& x_,
+                                                                      const std::vector<float>& d_a_,
+                                                                      bool with_bias = true) {
+        Floats in(x_, shift), d(d_a_, shift);
         auto d_weight = Floats::output(weight.size(), shift),
              d_bias = Floats::output(with_bias ? static_cast<size_t>(shape.filters) : 0);
         EXPECT_EQ(kernels().masked_conv_backward_weight(&shape, in.data(), d.data(), d_weight.data(),

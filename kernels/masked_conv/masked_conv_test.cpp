@@ -35,6 +35,19 @@ TEST_P(MaskedConvTest, BackwardEqualsTheReference) {
     EXPECT_EQ(a.backward_weight(a.x, false).first, d_weight) << "without a bias, in a used workspace";
 }
 
+// Who gives factors of f32 gets the same as who rounds them first; the bias is summed as it is.
+TEST_P(MaskedConvTest, FactorsAreRoundedToBf16) {
+    Case c = GetParam();
+    c.factors = JL_BF16;
+    Arrays a(c);
+    EXPECT_EQ(a.forward(a.exact.x, a.exact.weight).first, a.forward(a.x, a.weight).first);
+    EXPECT_EQ(a.backward_data(a.exact.d_a, a.exact.weight), a.backward_data(a.d_a, a.weight));
+    const auto [d_weight, d_bias] = a.backward_weight(a.exact.x, a.exact.d_a);
+    EXPECT_EQ(d_weight, a.backward_weight(a.x).first);
+    const double sums = tolerance(c.batch * c.height * c.width);
+    EXPECT_CLOSE(d_bias, backward(c, a.doubled(), doubles(a.exact.d_a)).bias, sums, sums);
+}
+
 TEST_P(MaskedConvTest, GateGradientsAreCentralDifferences) {
     const Case c = GetParam();
     if (!c.gated()) return;
@@ -85,7 +98,8 @@ TEST_P(MaskedConvTest, WhatIsNotSeenDoesNotMatter) {
             // One filter of the group stands for all.
             const int64_t o = own * c.outputs() / c.groups;
             std::vector<std::vector<float>> seen;
-            for (const float filling : {std::numeric_limits<float>::max(), -7e12f}) {
+            const float largest = c.factors == JL_F32 ? std::numeric_limits<float>::max() : 0x1.fep127f;
+            for (const float filling : {largest, -7e12f}) {
                 std::vector<float> masked(a.x.size(), kNaN);
                 for (int64_t i = 0; i < c.height; ++i)
                     for (int64_t j = 0; j < c.width; ++j)
@@ -120,9 +134,11 @@ TEST_P(MaskedConvTest, WhatIsNotSeenDoesNotMatter) {
 
     // Nobody sees an image's last pixel but itself, and that only by its centre.
     if (!c.is_a() || c.groups > 1) return;
+    const float filling = c.factors == JL_F32 ? kNaN : 1e30f;
     std::vector<float> x = a.x;
     for (int64_t n = 0; n < c.batch; ++n)
-        for (int64_t k = 0; k < c.channels; ++k) x[c.at(n, c.height - 1, c.width - 1, c.channels, k)] = kNaN;
+        for (int64_t k = 0; k < c.channels; ++k)
+            x[c.at(n, c.height - 1, c.width - 1, c.channels, k)] = filling;
     EXPECT_EQ(a.backward_weight(x), a.backward_weight(a.x));
 }
 
@@ -189,7 +205,24 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"one_pixel_groups", 1, 1, 1, 6, 6, 5, 3, JL_RASTER_A, JL_PLAIN, true, false, false},
         Case{"one_column", 1, 19, 1, 4, 5, 5, 1, JL_RASTER_B, JL_PLAIN, true, false, false},
         Case{"one_row", 1, 1, 29, 4, 5, 5, 1, JL_RASTER_A, JL_PLAIN, true, false, false},
-        Case{"no_images", 0, 4, 5, 3, 6, 3, 1, JL_RASTER_B, JL_GATE, true, true, true}),
+        Case{"no_images", 0, 4, 5, 3, 6, 3, 1, JL_RASTER_B, JL_GATE, true, true, true},
+        Case{"bf16_b1", 3, 3, 5, 40, 6, 1, 1, JL_RASTER_B, JL_PLAIN, true, false, false, JL_BF16},
+        Case{"bf16_a3", 3, 5, 7, 3, 5, 3, 1, JL_RASTER_A, JL_PLAIN, true, false, false, JL_BF16},
+        Case{"bf16_a5", 2, 7, 9, 12, 33, 5, 1, JL_RASTER_A, JL_PLAIN, false, false, false, JL_BF16},
+        Case{"bf16_b3_wide", 1, 9, 13, 37, 70, 3, 1, JL_RASTER_B, JL_PLAIN, true, true, true, JL_BF16},
+        Case{"bf16_b3_groups", 2, 6, 5, 9, 66, 3, 3, JL_RASTER_B, JL_GATE, true, false, true, JL_BF16},
+        Case{"bf16_b5_unit_groups", 1, 3, 5, 24, 48, 5, 3, JL_RASTER_B, JL_GLU, true, false, false, JL_BF16},
+        Case{"bf16_long", 1, 37, 40, 16, 20, 3, 1, JL_RASTER_B, JL_RECTIFIED, true, false, false, JL_BF16},
+        Case{"bf16_deep", 1, 3, 4, 260, 36, 3, 1, JL_RASTER_B, JL_PLAIN, true, false, false, JL_BF16},
+        Case{"bf16_vertical_a7", 1, 8, 9, 8, 10, 7, 1, JL_VERTICAL_A, JL_GATE, true, true, false, JL_BF16},
+        Case{"bf16_vertical_b3", 3, 6, 5, 17, 34, 3, 1, JL_VERTICAL_B, JL_GATE, true, true, true, JL_BF16},
+        Case{"bf16_horizontal_a3", 2, 4, 5, 9, 4, 3, 1, JL_HORIZONTAL_A, JL_PLAIN, true, false, false,
+             JL_BF16},
+        Case{"bf16_horizontal_b3", 3, 5, 7, 8, 36, 3, 1, JL_HORIZONTAL_B, JL_GATE, true, true, true, JL_BF16},
+        Case{"bf16_one_pixel", 1, 1, 1, 8, 6, 7, 1, JL_RASTER_B, JL_PLAIN, false, false, false, JL_BF16},
+        Case{"bf16_one_column", 1, 19, 1, 40, 50, 5, 1, JL_RASTER_B, JL_PLAIN, true, false, false, JL_BF16},
+        Case{"bf16_one_row", 1, 1, 29, 10, 5, 5, 1, JL_RASTER_A, JL_PLAIN, true, false, false, JL_BF16},
+        Case{"bf16_no_images", 0, 4, 5, 16, 6, 3, 1, JL_RASTER_B, JL_GATE, true, true, true, JL_BF16}),
     [](const testing::TestParamInfo<Case>& c) { return std::string(c.param.name); });
 
 // One product a sum, of factors of any size: how many digits of f32 a table keeps.
@@ -253,6 +286,10 @@ TEST(MaskedConv, BadArgumentsAreNamed) {
     EXPECT_BAD_ARGUMENT(forward(s), "from 0 to 3, got -1");
     s = good, s.epilogue = 4;
     EXPECT_BAD_ARGUMENT(forward(s), "from 0 to 3, got 4");
+    for (const int factors : {-1, 2}) {
+        s = good, s.factors = factors;
+        EXPECT_BAD_ARGUMENT(forward(s), "0 (f32) or 1 (bf16), got " + std::to_string(factors));
+    }
     s = good, s.height = s.width = int64_t{1} << 31;
     EXPECT_BAD_ARGUMENT(forward(s), "2^38");
     s = good, s.kernel = 32767, s.channels = int64_t{3} << 10;

@@ -1,6 +1,6 @@
-// masked_conv on CUDA: sums of products of f32 on tensor cores, as exact as those of f32 arithmetic.
+// masked_conv on CUDA: sums of products on tensor cores; of f32 as exact as those of f32 arithmetic.
 //
-// A factor is cut into three of bf16, x = x1 + x2 + x3: x1 its upper half (cut: the largest f32 stays finite), x2 the nearest
+// Factors of bf16 have one part, the nearest bf16; mma add their products to a sum on their own. Of f32, a factor is cut into three of bf16, x = x1 + x2 + x3: x1 its upper half (cut: the largest f32 stays finite), x2 the nearest
 // of what is left, x3 the rest. Nothing is lost above 2^-134; |x2| <= 2^-7 |x|, |x3| <= 2^-16 |x|. Of x w,
 //   x1 w3 + x3 w1 + x2 w2 + x1 w2 + x2 w1 + x1 w1
 // are taken, in this order, by six mma of 16 products a sum. What is left out is below 2^-22 (1 + 2^-8) |x w|. The six begin
@@ -16,12 +16,12 @@
 
 namespace jlatent::JL_TABLE {
 
-constexpr int kParts = 3;
 constexpr int kStep = 16;  // products a sum of an mma
 constexpr int kWarpRows = 32;
 
 // Two neighbours' parts, the lower one in the lower halves.
-__device__ inline void split(float low, float high, uint32_t (&part)[kParts]) {
+__device__ inline void split(float low, float high, uint32_t (&part)[1]) { part[0] = bf16_pair(low, high); }
+__device__ inline void split(float low, float high, uint32_t (&part)[3]) {
     const uint32_t l = bits_of_float(low), h = bits_of_float(high);
     part[0] = l >> 16 | (h & 0xffff0000u);
     low -= float_of_bits(l & 0xffff0000u);
@@ -31,6 +31,7 @@ __device__ inline void split(float low, float high, uint32_t (&part)[kParts]) {
 }
 
 // Fragments of a [2 16, 16] and b [16, 8 kTiles], by part.
+template <int kParts>
 struct RowParts {
     uint32_t word[2][kParts][4];
 
@@ -43,14 +44,21 @@ struct RowParts {
         for (int p = 0; p < kParts; ++p) word[m][p][half] = lower[p], word[m][p][half + 2] = upper[p];
     }
 };
-template <int kTiles>
+template <int kParts, int kTiles>
 struct ColumnParts {
     uint32_t word[kTiles][kParts][2];
 };
 
 // sum [2 16, 8 kTiles] += a b, by a warp; `first`: the tile of sums to begin with.
 template <int kTiles, int kAll>
-__device__ inline void add_products(const RowParts& a, const ColumnParts<kTiles>& b, int first,
+__device__ inline void add_products(const RowParts<1>& a, const ColumnParts<1, kTiles>& b, int first,
+                                    float (&sum)[2][kAll][4]) {
+    JL_UNROLL
+    for (int i = 0; i < 2 * kTiles; ++i)
+        mma_bf16(sum[i % 2][first + i / 2], a.word[i % 2][0], b.word[i / 2][0]);
+}
+template <int kTiles, int kAll>
+__device__ inline void add_products(const RowParts<3>& a, const ColumnParts<3, kTiles>& b, int first,
                                     float (&sum)[2][kAll][4]) {
     constexpr int kLeft[6] = {0, 2, 1, 0, 1, 0}, kRight[6] = {2, 0, 1, 1, 0, 0};
     float own[2][kTiles][4] = {};

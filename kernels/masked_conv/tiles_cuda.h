@@ -11,9 +11,9 @@
 
 namespace jlatent::JL_TABLE {
 
-constexpr int kTileRows = 128;                  // pixels
-constexpr int kTilePairs = 8;                   // of a block: every second one for a warp
-constexpr int kPairWords = kParts * kWarp * 4;  // of a step
+constexpr int kTileRows = 128;                                     // pixels
+constexpr int kTilePairs = 8;                                      // of a block: every second one for a warp
+constexpr int pair_words(int parts) { return parts * kWarp * 4; }  // of a step
 constexpr int kWarpPairs = kTilePairs / 2;
 static_assert(kTileRows / kWarpRows * 2 == kBlock / kWarp, "two warps side by side");
 
@@ -55,7 +55,8 @@ struct Sums {
           quads(taps, depth_),
           steps((quads.all + 3) / 4),
           pairs(columns_.pairs()) {}
-    int64_t packed_words() const { return steps * pairs * kPairWords; }
+    int parts() const { return s.factors == JL_BF16 ? 1 : 3; }  // of a factor
+    int64_t packed_words() const { return steps * pairs * pair_words(parts()); }
     int64_t tiles() const { return (pairs + kTilePairs - 1) / kTilePairs; }
 };
 
@@ -64,7 +65,8 @@ struct alignas(16) FourWords {
 };
 
 // packed [steps, pairs, parts, lanes, 4]: a thread a lane of a pair.
-static __global__ void pack_kernel(Sums c, const float* __restrict__ weight, FourWords* __restrict__ packed) {
+template <int kParts>
+__global__ void pack_kernel(Sums c, const float* __restrict__ weight, FourWords* __restrict__ packed) {
     const int64_t i = blockIdx.x * static_cast<int64_t>(kBlock) + threadIdx.x, pair = i / kWarp % c.pairs,
                   step = i / kWarp / c.pairs;
     if (step >= c.steps) return;
@@ -94,9 +96,10 @@ static __global__ void pack_kernel(Sums c, const float* __restrict__ weight, Fou
         packed[((step * c.pairs + pair) * kParts + p) * kWarp + threadIdx.x % kWarp] = words[p];
 }
 
+template <int kParts>
 struct StepShared {
     alignas(16) float in[kTileRows * kStep];
-    alignas(16) uint32_t weight[kTilePairs * kPairWords];
+    alignas(16) uint32_t weight[kTilePairs * pair_words(kParts)];
 };
 
 // Copies the neighbours of a tile's pixels, step by step: a thread one of the four quads of two of them.
@@ -156,7 +159,10 @@ struct NeighbourCopy {
 };
 
 // The sums of a warp's 32 pixels and four pairs of columns: pair 2 i + warp_column() of the tile is `i`, its halves two mma.
+template <int kParts>
 struct TileSums {
+    static constexpr int kPairWords = pair_words(kParts);
+
     float sum[2][2 * kWarpPairs][4] = {};
 
     __device__ static int row(int m, int half) {
@@ -165,8 +171,8 @@ struct TileSums {
     __device__ static int pair(int i) { return 2 * i + warp_column(); }
 
     // One step of the tile's first `pairs`.
-    __device__ void add(const StepShared& step, int pairs) {
-        RowParts a;
+    __device__ void add(const StepShared<kParts>& step, int pairs) {
+        RowParts<kParts> a;
         JL_UNROLL
         for (int i = 0; i < 4; ++i) {
             const float4 v =
@@ -185,8 +191,8 @@ struct TileSums {
 
     // Two at once are eight mma that do not wait for each other.
     template <int kPairs>
-    __device__ void add_pairs(const RowParts& a, const StepShared& step, int first) {
-        ColumnParts<2 * kPairs> b;
+    __device__ void add_pairs(const RowParts<kParts>& a, const StepShared<kParts>& step, int first) {
+        ColumnParts<kParts, 2 * kPairs> b;
         JL_UNROLL
         for (int i = 0; i < kPairs * kParts; ++i) {
             const int own = i / kParts, p = i % kParts;
@@ -201,13 +207,13 @@ struct TileSums {
     // All steps of the pixels from `first` on and of the pairs from `first_pair` on.
     __device__ void add_all(const Sums& c, const float* in, const uint32_t* packed, int64_t first,
                             int64_t first_pair) {
-        JL_SHARED(StepShared, shared, [2]);
+        JL_SHARED(StepShared<kParts>, shared, [2]);
         NeighbourCopy neighbours(c, in, first);
         const int64_t left = c.pairs - first_pair, pixels = c.s.batch * c.s.height * c.s.width;
         const int pairs = left < kTilePairs ? static_cast<int>(left) : kTilePairs;
         const bool idle = first + warp_row() * kWarpRows >= pixels;
         const auto copy_step = [&](int64_t step) {
-            StepShared& to = shared[step % 2];
+            StepShared<kParts>& to = shared[step % 2];
             neighbours.next(to.in);
             const uint32_t* from = packed + (step * c.pairs + first_pair) * kPairWords;
             for (int i = static_cast<int>(threadIdx.x) * 4; i < pairs * kPairWords; i += kBlock * 4)

@@ -59,6 +59,7 @@ struct LaneColumns {
 };
 
 // A block's sums over the pixels [first, end): quads from `quad` on, filters from `filter` on.
+template <int kParts>
 struct WeightSums {
     const jl_masked_conv& s;
     const Taps& taps;
@@ -73,7 +74,7 @@ struct WeightSums {
     }
 
     __device__ void add(const PixelsShared& step) {
-        RowParts a;
+        RowParts<kParts> a;
         const LaneColumns x(step.x, warp_row() * kWarpRows);
         JL_UNROLL
         for (int r = 0; r < kLaneColumns; ++r)
@@ -82,7 +83,7 @@ struct WeightSums {
         for (int group = 0; group < 2; ++group) {
             if (warp_filter(group) >= s.filters) break;
             const LaneColumns d_a(step.d_a, (2 * group + warp_column()) * kGroupColumns);
-            ColumnParts<kLaneColumns> b;
+            ColumnParts<kParts, kLaneColumns> b;
             JL_UNROLL
             for (int i = 0; i < 2 * kLaneColumns; ++i) {
                 const int column = i / 2, k = i % 2 * 2;

@@ -8,14 +8,11 @@
 // A tile of 16 codes times a tile of 16 rows has one row in each lane and one code in each line: a running best and
 // second best of a group of codes stay in registers. The last bits of a score say which code of its group it is.
 #pragma once
-#if defined(__AMX_BF16__)
-#include <immintrin.h>
-#endif
-
 #include <atomic>
 
 #include "nearest.h"
 #include "parallel.h"
+#include "tiles_amx.h"
 
 namespace jlatent::JL_TABLE {
 
@@ -31,14 +28,6 @@ inline double bf16_bound(double x, double dx, double e, double de, int64_t dims)
 }
 
 #if defined(__AMX_BF16__)
-
-// All eight tiles are 16 lines of 64 bytes.
-struct alignas(64) TileConfig {
-    uint8_t palette = 1, start = 0, reserved[14] = {};
-    uint16_t line_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-    uint8_t lines[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
-constexpr TileConfig kTileConfig = {};
 
 class FirstPass {
   public:
@@ -242,25 +231,6 @@ class FirstPass {
 
     static __m512 widen(__m256i halves) {
         return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
-    }
-
-    // 16 x 16 words: quarters, then quarters of quarters, change places.
-    static void transpose(__m512i* v) {
-        const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-#pragma GCC unroll 4
-        for (int step = 8; step > 0; step /= 2) {
-            const __mmask16 upper = _mm512_test_epi32_mask(lane, _mm512_set1_epi32(step));
-            const __m512i shift = _mm512_set1_epi32(step), other = _mm512_set1_epi32(16);
-            const __m512i low = _mm512_mask_add_epi32(lane, upper, _mm512_sub_epi32(lane, shift), other);
-            const __m512i high = _mm512_mask_add_epi32(_mm512_add_epi32(lane, shift), upper, lane, other);
-#pragma GCC unroll 16
-            for (int i = 0; i < 16; ++i) {
-                if ((i & step) != 0) continue;
-                const __m512i a = v[i], b = v[i + step];
-                v[i] = _mm512_permutex2var_epi32(a, low, b);
-                v[i + step] = _mm512_permutex2var_epi32(a, high, b);
-            }
-        }
     }
 
     // All codes past all rows: as many groups as the cache holds at a time.

@@ -86,8 +86,11 @@ public final class MaskedConvOps {
      * @param groups of channels and outputs, in their order, such as red, green, blue: in the pixel
      *     itself an output sees channels of earlier groups (A) or up to its own (B); 1: none
      * @param epilogue what becomes of the sum
+     * @param factors what x, weight and dSums are rounded to before they are multiplied, F32 (not at
+     *     all) or BF16; sums, and all else, are f32
      */
-    public record Options(Taps taps, int kernel, int groups, Epilogue epilogue) {
+    public record Options(
+            Taps taps, int kernel, int groups, Epilogue epilogue, DType factors) {
         public Options {
             if (kernel < 1 || kernel > Short.MAX_VALUE || kernel % 2 == 0) {
                 throw new IllegalArgumentException(
@@ -104,21 +107,29 @@ public final class MaskedConvOps {
                 throw new IllegalArgumentException(
                         "a kernel of 1 leaves nothing of " + taps + ": it must be at least 3");
             }
+            if (factors != DType.F32 && factors != DType.BF16) {
+                throw new IllegalArgumentException("factors must be F32 or BF16, got " + factors);
+            }
         }
 
-        /** One group, and nothing after the sum. */
+        /** One group, nothing after the sum, factors as they are. */
         public static Options of(Taps taps, int kernel) {
-            return new Options(taps, kernel, 1, Epilogue.PLAIN);
+            return new Options(taps, kernel, 1, Epilogue.PLAIN, DType.F32);
         }
 
         /** Groups of channels and outputs that see each other in their order. */
         public Options withGroups(int count) {
-            return new Options(taps, kernel, count, epilogue);
+            return new Options(taps, kernel, count, epilogue, factors);
         }
 
         /** What becomes of the sum. */
         public Options withEpilogue(Epilogue value) {
-            return new Options(taps, kernel, groups, value);
+            return new Options(taps, kernel, groups, value, factors);
+        }
+
+        /** What factors are rounded to before they are multiplied, F32 or BF16. */
+        public Options withFactors(DType type) {
+            return new Options(taps, kernel, groups, epilogue, type);
         }
 
         /** Filters for so many outputs: a gate has two for each. */
@@ -186,7 +197,8 @@ public final class MaskedConvOps {
                     kernel,
                     groups,
                     taps.code,
-                    epilogue.code);
+                    epilogue.code,
+                    factors == DType.BF16 ? 1 : 0);
         }
     }
 
@@ -265,7 +277,7 @@ public final class MaskedConvOps {
         Tensor dSums = scope.empty(shape);
         MaskedConvKernels.backwardGate(
                 scope.device().backend(),
-                new Options(Taps.RASTER_B, 1, 1, epilogue).shape(shape, shape.get(3)),
+                Options.of(Taps.RASTER_B, 1).withEpilogue(epilogue).shape(shape, shape.get(3)),
                 gates.address(),
                 dy.address(),
                 dSums.address());

@@ -71,7 +71,12 @@ public final class Tape {
      * @return x itself where nothing is to be rounded
      */
     public Tensor factor(Tensor x) {
-        return precision == Precision.BF16 ? Ops.cast(scope, x, DType.BF16) : x;
+        return factors() == DType.BF16 ? Ops.cast(scope, x, DType.BF16) : x;
+    }
+
+    /** What factors are rounded to, F32 (not at all) or BF16: for operations that do it themselves. */
+    public DType factors() {
+        return precision == Precision.BF16 ? DType.BF16 : DType.F32;
     }
 
     /** Whether operations should keep what backward needs. */

@@ -118,7 +118,11 @@ final class FuzzedImageCalls {
         int kernel = f.chance(0.9) ? 2 * f.below(3) + 1 : f.number(1, 7);
         int groups = f.chance(0.3) ? f.number(1, 3) : 1;
         return new MaskedConvOps.Options(
-                taps, kernel, groups, f.one(MaskedConvOps.Epilogue.values()));
+                taps,
+                kernel,
+                groups,
+                f.one(MaskedConvOps.Epilogue.values()),
+                f.chance(0.5) ? DType.F32 : f.one(DType.values()));
     }
 
     /** A multiple of the groups, mostly. */
@@ -206,8 +210,9 @@ final class FuzzedImageCalls {
         MaskedConvOps.Options first =
                 f.chance(0.2)
                         ? any
-                        : new MaskedConvOps.Options(
-                                MaskedConvOps.Taps.RASTER_A, 3, groups, any.epilogue());
+                        : MaskedConvOps.Options.of(MaskedConvOps.Taps.RASTER_A, 3)
+                                .withGroups(groups)
+                                .withEpilogue(any.epilogue());
         long channels = f.chance(0.7) ? groups : grouped(f, first);
         Shape image = f.bent(f.extent(), f.extent(), f.extent(), channels);
         SamplerProgram program = new SamplerProgram();

@@ -21,7 +21,7 @@ public final class MaskedConvKernels {
             long kernel,
             long groups,
             int taps,
-            int epilogue) {
+            int epilogue, int factors) {
         private long workspaceBytes(Backend b) {
             return workspace0(
                     b.kernels(),
@@ -33,7 +33,8 @@ public final class MaskedConvKernels {
                     kernel,
                     groups,
                     taps,
-                    epilogue);
+                    epilogue,
+                    factors);
         }
     }
 
@@ -61,7 +62,7 @@ public final class MaskedConvKernels {
                         s.kernel,
                         s.groups,
                         s.taps,
-                        s.epilogue,
+                        s.epilogue, s.factors,
                         x,
                         weight,
                         bias,
@@ -88,7 +89,7 @@ public final class MaskedConvKernels {
                         s.kernel,
                         s.groups,
                         s.taps,
-                        s.epilogue,
+                        s.epilogue, s.factors,
                         gates,
                         dOut,
                         dA,
@@ -110,7 +111,7 @@ public final class MaskedConvKernels {
                         s.kernel,
                         s.groups,
                         s.taps,
-                        s.epilogue,
+                        s.epilogue, s.factors,
                         dA,
                         weight,
                         dx,
@@ -135,7 +136,7 @@ public final class MaskedConvKernels {
                         s.kernel,
                         s.groups,
                         s.taps,
-                        s.epilogue,
+                        s.epilogue, s.factors,
                         x,
                         dA,
                         dWeight,
@@ -159,7 +160,7 @@ public final class MaskedConvKernels {
             long kernel,
             long groups,
             int taps,
-            int epilogue);
+            int epilogue, int factors);
 
     private static native int forward0(
             long table,
@@ -171,7 +172,7 @@ public final class MaskedConvKernels {
             long kernel,
             long groups,
             int taps,
-            int epilogue,
+            int epilogue, int factors,
             long x,
             long weight,
             long bias,
@@ -193,7 +194,7 @@ public final class MaskedConvKernels {
             long kernel,
             long groups,
             int taps,
-            int epilogue,
+            int epilogue, int factors,
             long gates,
             long dOut,
             long dA,
@@ -209,7 +210,7 @@ public final class MaskedConvKernels {
             long kernel,
             long groups,
             int taps,
-            int epilogue,
+            int epilogue, int factors,
             long dA,
             long weight,
             long dx,
@@ -227,7 +228,7 @@ public final class MaskedConvKernels {
             long kernel,
             long groups,
             int taps,
-            int epilogue,
+            int epilogue, int factors,
             long x,
             long dA,
             long dWeight,

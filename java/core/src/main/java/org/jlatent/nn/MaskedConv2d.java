@@ -24,7 +24,7 @@ import org.jlatent.Tensor;
  * variance 1/(live taps in), which leaves the sums the variance of x; a gate's, because its sigmoid
  * starts at one half, with four times that; a linear unit's, which ends a residual block, with a
  * hundredth, so that a deep network starts near the identity, as PixelCNN++'s does. Biases start at
- * 0. In f32 whatever the tape's {@link org.jlatent.Precision}: its kernels know nothing else.
+ * 0.
  */
 public final class MaskedConv2d extends Module implements Layer {
     private final Tensor weight;
@@ -74,9 +74,9 @@ public final class MaskedConv2d extends Module implements Layer {
      */
     public Tensor forward(Tape tape, Tensor x, Tensor vector, Tensor map) {
         Scope scope = tape.scope();
+        MaskedConvOps.Options how = options.withFactors(tape.factors());
         MaskedConvOps.Result result =
-                MaskedConvOps.forward(
-                        scope, x, weight, bias, vector, map, options, tape.recording());
+                MaskedConvOps.forward(scope, x, weight, bias, vector, map, how, tape.recording());
         Tensor y = result.y();
         List<Tensor> inputs =
                 Stream.of(x, weight, bias, vector, map).filter(Objects::nonNull).toList();
@@ -96,12 +96,12 @@ public final class MaskedConv2d extends Module implements Layer {
                                                 scope, epilogue, result.gates(), dy);
                             };
                     MaskedConvOps.Gradients d =
-                            MaskedConvOps.backwardWeight(scope, x, dSums, options);
+                            MaskedConvOps.backwardWeight(scope, x, dSums, how);
                     tape.accumulate(weight, d.dWeight());
                     tape.accumulate(bias, d.dBias());
                     if (tape.tracks(x)) {
                         tape.accumulate(
-                                x, MaskedConvOps.backwardData(scope, dSums, weight, options));
+                                x, MaskedConvOps.backwardData(scope, dSums, weight, how));
                     }
                     if (vector != null && tape.tracks(vector)) {
                         tape.accumulate(vector, sumPixels(scope, dSums));

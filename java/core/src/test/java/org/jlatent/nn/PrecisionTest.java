@@ -65,6 +65,7 @@ final class PrecisionTest {
     static Stream<Case> layers() {
         ConvOps.Options by2 = ConvOps.Options.plain().withStride(2, 2).withPadding(1, 1);
         Activation relu = Activation.RELU;
+        MaskedConvOps.Options masked = MaskedConvOps.Options.of(MaskedConvOps.Taps.RASTER_B, 3);
         return Stream.of(
                 new Case("linear", Shape.of(9, 37), init -> new Linear(init, 37, 5)),
                 new Case("one column", Shape.of(3, 1), init -> new Linear(init, 1, 1)),
@@ -84,7 +85,21 @@ final class PrecisionTest {
                 new Case(
                         "one dimension",
                         Shape.of(3, 11, 7),
-                        init -> new Conv1d(init, 7, 4, 3, 1, 1, 1, 1, Activation.IDENTITY)));
+                        init -> new Conv1d(init, 7, 4, 3, 1, 1, 1, 1, Activation.IDENTITY)),
+                new Case(
+                        "masked convolution",
+                        Shape.of(2, 5, 7, 11),
+                        init -> new MaskedConv2d(init, 11, 5, masked)),
+                new Case(
+                        "masked, groups",
+                        Shape.of(2, 5, 4, 3),
+                        init ->
+                                new MaskedConv2d(
+                                        init,
+                                        3,
+                                        6,
+                                        masked.withGroups(3)
+                                                .withEpilogue(MaskedConvOps.Epilogue.RELU))));
     }
 
     private Tensor waves(Shape shape, double step) {
@@ -156,21 +171,6 @@ final class PrecisionTest {
         float[] found = layer.forward(Tape.inference(scope, Precision.BF16), x).toFloatArray();
         assertArrayEquals(layer.forward(new Tape(scope, Precision.BF16), x).toFloatArray(), found);
         assertFalse(Arrays.equals(layer.forward(Tape.inference(scope), x).toFloatArray(), found));
-    }
-
-    /** Masked convolutions have kernels of their own. */
-    @Test
-    void maskedConvolutionsAreInF32() {
-        MaskedConv2d layer =
-                new MaskedConv2d(
-                        new Init(scope, 3),
-                        2,
-                        3,
-                        MaskedConvOps.Options.of(MaskedConvOps.Taps.RASTER_A, 3));
-        Tensor x = waves(Shape.of(2, 5, 4, 2), 1.3);
-        assertArrayEquals(
-                layer.forward(Tape.inference(scope), x).toFloatArray(),
-                layer.forward(Tape.inference(scope, Precision.BF16), x).toFloatArray());
     }
 
     /** Everything that a model says of itself, and all of its state. */

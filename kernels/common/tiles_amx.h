@@ -1,0 +1,46 @@
+// The matrix tiles of AMX: eight of 16 lines of 64 bytes; and what fills them.
+#pragma once
+#if defined(__AMX_BF16__)
+#include <immintrin.h>
+
+#include "host_device.h"
+
+namespace jlatent::JL_TABLE {
+
+struct alignas(64) TileConfig {
+    uint8_t palette = 1, start = 0, reserved[14] = {};
+    uint16_t line_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+    uint8_t lines[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+constexpr TileConfig kTileConfig = {};
+
+// The first `count` of 16 lanes.
+inline __mmask16 lanes(int64_t count) {
+    return static_cast<__mmask16>(count <= 0 ? 0u : count >= 16 ? 0xffffu : (1u << count) - 1u);
+}
+// Up to 16 floats as bf16, rounded to the nearest; the rest are zeros.
+inline __m256i load_bf16(const float* x, int64_t count) {
+    return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(lanes(count), x)));
+}
+
+// 16 x 16 words: quarters, then quarters of quarters, change places.
+inline void transpose(__m512i* v) {
+    const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+#pragma GCC unroll 4
+    for (int step = 8; step > 0; step /= 2) {
+        const __mmask16 upper = _mm512_test_epi32_mask(lane, _mm512_set1_epi32(step));
+        const __m512i shift = _mm512_set1_epi32(step), other = _mm512_set1_epi32(16);
+        const __m512i low = _mm512_mask_add_epi32(lane, upper, _mm512_sub_epi32(lane, shift), other);
+        const __m512i high = _mm512_mask_add_epi32(_mm512_add_epi32(lane, shift), upper, lane, other);
+#pragma GCC unroll 16
+        for (int i = 0; i < 16; ++i) {
+            if ((i & step) != 0) continue;
+            const __m512i a = v[i], b = v[i + step];
+            v[i] = _mm512_permutex2var_epi32(a, low, b);
+            v[i + step] = _mm512_permutex2var_epi32(a, high, b);
+        }
+    }
+}
+
+}  // namespace jlatent::JL_TABLE
+#endif
