@@ -228,14 +228,20 @@ std::vector<Case> other_cases(Sizes size) {
     cases.push_back(
         {"softmax log forward+backward 65536x256", 20 * n, 0, kAllowed, log_softmax(rows, 256, true)});
 
-    const jl_masked_conv conv = {size(128, 2), size(32, 5), size(32, 4), size(128, 12), size(256, 24), 3, 1,
-                                 JL_RASTER_B,  JL_GATE};
+    jl_masked_conv conv = {size(128, 2), size(32, 5), size(32, 4), size(128, 12), size(256, 24), 3, 1,
+                           JL_RASTER_B,  JL_GATE,     JL_F32};
     const double products = 2.0 * 5 * static_cast<double>(conv.batch * conv.height * conv.width) *
                             static_cast<double>(conv.channels * conv.filters);
-    cases.push_back(
-        {"masked_conv 3x3 B gated forward 128x32x32x128", 0, products, kAllowed, masked_conv(conv, false)});
-    cases.push_back({"masked_conv 3x3 B gated forward+backward 128x32x32x128", 0, 3 * products, kAllowed,
-                     masked_conv(conv, true)});
+    for (const jl_dtype factors : {JL_F32, JL_BF16}) {
+        conv.factors = factors;
+        const std::string name = factors == JL_F32 ? "masked_conv" : "masked_conv bf16";
+        cases.push_back(
+            {name + " 3x3 B gated forward 128x32x32x128", 0, products, kAllowed, masked_conv(conv, false)});
+        // Sums that differ a little now and then round to another bf16.
+        const double allowed = factors == JL_F32 ? kAllowed : 1e-3;
+        cases.push_back({name + " 3x3 B gated forward+backward 128x32x32x128", 0, 3 * products, allowed,
+                         masked_conv(conv, true)});
+    }
 
     const jl_causal_attention attention = {size(32, 2), size(1024, 37), size(8, 2), 64};
     const double seen = static_cast<double>(attention.batch * attention.heads * attention.dims) *

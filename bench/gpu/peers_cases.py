@@ -229,12 +229,13 @@ def conv_inputs():
 
 
 def conv_cases():
-    name = "masked_conv 3x3 B gated {} 128x32x32x128"
-    for variant, function, allowed in (("", masked, 2e-3), ("careful", cropped, 2e-3), ("careful bf16", cropped_bf16, 2e-2)):
-        yield Case(name.format("forward"), conv_inputs, function, forward, allowed, variant, "bf16" not in variant,
+    name = "masked_conv{} 3x3 B gated {} 128x32x32x128"
+    for factors, variant, function, allowed in (("", "", masked, 2e-3), ("", "careful", cropped, 2e-3),
+                                                (" bf16", "careful", cropped_bf16, 2e-2)):
+        yield Case(name.format(factors, "forward"), conv_inputs, function, forward, allowed, variant, factors == "",
                    reference=masked)
-        yield Case(name.format("forward+backward"), lambda: (*conv_inputs(), conv_inputs()[0]), function,
-                   with_gradients(3), allowed, variant, "bf16" not in variant, reference=masked)
+        yield Case(name.format(factors, "forward+backward"), lambda: (*conv_inputs(), conv_inputs()[0]), function,
+                   with_gradients(3), allowed, variant, factors == "", reference=masked)
 
 
 # ---- vector_quantize ----

@@ -5,6 +5,7 @@
 //                    whose tensor core takes their 192 mma in 1230 cycles: weight is bound by its 1340 instructions, 450 us
 //   second level     forward 1.7 GB, 300 us; the memory itself 134 MB, 31 us
 // No registers spill: 166 and 203 of 255 (sm_80: 168 and 197), 41 and 35 KB of shared memory, one block a multiprocessor.
+// Factors of bf16 take a sixth of the mma, 70 us, and two blocks of forward fit a multiprocessor: bound by what it reads and splits.
 // Few channels cost no path of their own: a step is of up to four taps then (TapQuads).
 #include "masked_conv.h"
 
@@ -128,7 +129,7 @@ __global__ void gate_kernel(bool linear, int64_t outputs, int64_t count, const f
 
 // partial [splits, floats of each]
 template <int kParts>
-__global__ void __launch_bounds__(kBlock, kParts == 1 ? 2 : 1)
+__global__ void __launch_bounds__(kBlock, 1)
     weight_kernel(jl_masked_conv s, Taps taps, Splits splits, const float* __restrict__ x,
                   const float* __restrict__ d_a, float* __restrict__ partial) {
     const int64_t quad = blockIdx.x % splits.quad_tiles * (kGradientSide / 4),

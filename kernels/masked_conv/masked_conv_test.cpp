@@ -248,7 +248,7 @@ TEST(MaskedConv, LargeSumsSaturateGatesWithoutNaN) {
 }
 
 TEST(MaskedConv, BadArgumentsAreNamed) {
-    const jl_masked_conv good = {2, 3, 4, 6, 12, 3, 3, JL_RASTER_B, JL_GATE};
+    const jl_masked_conv good = {2, 3, 4, 6, 12, 3, 3, JL_RASTER_B, JL_GATE, JL_F32};
     Workspace w(kernels().masked_conv_workspace(&good));
     Floats x(std::vector<float>(2 * 3 * 4 * 12, 0.0f)), weight(std::vector<float>(12 * 9 * 6, 0.0f));
     auto out = Floats::output(2 * 3 * 4 * 12);

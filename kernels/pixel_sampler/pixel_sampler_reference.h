@@ -201,7 +201,8 @@ class Network {
                                           n.kernel,
                                           n.groups,
                                           n.taps,
-                                          n.function};
+                                          n.function,
+                                          JL_F32};
                 Workspace w(kernels().masked_conv_workspace(&s));
                 ok(kernels().masked_conv_forward(&s, map(n.input), n.data, n.bias, n.vector,
                                                  n.other < 0 ? nullptr : map(n.other), out.data(), nullptr,

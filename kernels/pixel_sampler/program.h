@@ -157,7 +157,8 @@ inline jl_status Program::read_conv(const jl_pixel_sampler& s, int32_t i, Step* 
                name, n.function);
     const int64_t filters = is_gated(n.function) ? 2 * n.channels : n.channels;
     const int64_t height = s.height >> in.halvings, width = s.width >> in.halvings;
-    step->conv = {1, height, width, in.node.channels, filters, n.kernel, n.groups, n.taps, n.function};
+    step->conv = {1,        height,   width,  in.node.channels, filters,
+                  n.kernel, n.groups, n.taps, n.function,       JL_F32};
     if (const jl_status status = check_masked_conv(name, &step->conv)) return status;
     JL_REQUIRE(n.data != nullptr, "%s: the weight is null", name);
     step->taps = taps_of(step->conv);
@@ -290,7 +291,7 @@ inline jl_status Program::read_node(const jl_pixel_sampler& s, int32_t i, Step* 
                n.input);
     JL_REQUIRE(!reads || (n.other < i && (n.other >= 0 || !reads_two)),
                "pixel_sampler: node %d must read a node before it, got %d as the other one", i, n.other);
-    step->conv = {1, s.height, s.width, 1, n.channels, 1, 1, JL_RASTER_B, JL_PLAIN};
+    step->conv = {1, s.height, s.width, 1, n.channels, 1, 1, JL_RASTER_B, JL_PLAIN, JL_F32};
     const Step* in = reads ? &steps[static_cast<size_t>(n.input)] : nullptr;
     step->halvings = reads ? in->halvings : 0;
     JL_REQUIRE(!reads || n.other < 0 || steps[static_cast<size_t>(n.other)].halvings == step->halvings,
