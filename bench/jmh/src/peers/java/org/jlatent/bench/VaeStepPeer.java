@@ -86,7 +86,7 @@ public class VaeStepPeer {
 
     private void requireSame(VaeStepBenchmark ours) {
         try (PointerScope scope = new PointerScope()) {
-            Tape tape = new Tape(ours.scratch());
+            Tape tape = new Tape(ours.step);
             org.jlatent.Tensor loss = ours.gradients(tape, ours.x[0]).loss();
             Shape shape = Shape.of(VaeStepBenchmark.BATCH, LATENT);
             org.jlatent.Tensor noise =
