@@ -2,8 +2,6 @@ package org.jlatent.bench;
 
 import java.util.Arrays;
 import java.util.concurrent.TimeUnit;
-import org.jlatent.Device;
-import org.jlatent.Scope;
 import org.jlatent.data.ImageShape;
 import org.jlatent.models.AutoregressiveModel.Draws;
 import org.jlatent.models.Condition;
@@ -11,36 +9,27 @@ import org.jlatent.models.GatedPixelCnn;
 import org.jlatent.models.GatedPixelCnnConfig;
 import org.jlatent.nn.Init;
 import org.openjdk.jmh.annotations.Benchmark;
-import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;
 import org.openjdk.jmh.annotations.Measurement;
-import org.openjdk.jmh.annotations.Mode;
 import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Setup;
-import org.openjdk.jmh.annotations.State;
-import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
  * 16 images drawn from a Gated PixelCNN of 5 layers of 32 features: in one call, and by a whole
  * forward pass for every pixel. Naively a larger image takes minutes: {@code -p side=28}.
  */
-@State(org.openjdk.jmh.annotations.Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MILLISECONDS)
 @Fork(1)
 @Warmup(iterations = 1, time = 1)
-@Measurement(iterations = 5, time = 1)
-public class PixelDrawingBenchmark {
+public class PixelDrawingBenchmark extends OperationBenchmark {
     private static final int IMAGES = 16;
     private static final Draws HOW = Draws.of(3);
 
     @Param({"14", "28", "56"})
     int side;
 
-    private Device device;
-    private Scope scope;
     private GatedPixelCnn model;
     private float[] none;
     private boolean[] given;
@@ -48,11 +37,9 @@ public class PixelDrawingBenchmark {
     /** Both ways have to draw the same. */
     @Setup
     public void setUp() {
-        device = Device.cpu();
-        scope = new Scope(device);
         model =
                 new GatedPixelCnn(
-                        new Init(scope, 1),
+                        new Init(inputs, 1),
                         new ImageShape(side, side, 1),
                         GatedPixelCnnConfig.defaults().withLayers(5).withFeatures(32),
                         1);
@@ -68,12 +55,6 @@ public class PixelDrawingBenchmark {
             throw new IllegalStateException("the two ways draw different images");
         }
         Arrays.fill(given, false);
-    }
-
-    @TearDown
-    public void tearDown() {
-        scope.close();
-        device.close();
     }
 
     @Benchmark

@@ -1,9 +1,6 @@
 package org.jlatent.bench;
 
 import java.util.SplittableRandom;
-import java.util.concurrent.TimeUnit;
-import org.jlatent.Device;
-import org.jlatent.Scope;
 import org.jlatent.Shape;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
@@ -14,39 +11,20 @@ import org.jlatent.models.VaeConfig;
 import org.jlatent.nn.Init;
 import org.jlatent.train.Adam;
 import org.openjdk.jmh.annotations.Benchmark;
-import org.openjdk.jmh.annotations.BenchmarkMode;
-import org.openjdk.jmh.annotations.Fork;
-import org.openjdk.jmh.annotations.Measurement;
-import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Setup;
-import org.openjdk.jmh.annotations.State;
-import org.openjdk.jmh.annotations.TearDown;
-import org.openjdk.jmh.annotations.Warmup;
 
 /**
  * One training step of the VAE 784-400-20, batch 128: forward, backward, Adam, on one batch after
- * the other; settings as in {@link GaussianBenchmark}.
+ * the other.
  */
-@State(org.openjdk.jmh.annotations.Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
-@OutputTimeUnit(TimeUnit.MICROSECONDS)
-@Fork(2)
-@Warmup(iterations = 3, time = 1)
-@Measurement(iterations = 5, time = 1)
-public class VaeStepBenchmark {
+public class VaeStepBenchmark extends OperationBenchmark {
     static final int BATCH = 128;
     private static final int PIXELS = 784;
-    private static final int BATCHES = 4;
 
-    private Device device;
-    private Scope owned;
-    private Scope scratch;
     private Adam adam;
-    private int next;
 
     Vae vae;
-    final Tensor[] x = new Tensor[BATCHES];
+    final Tensor[] x = new Tensor[INPUTS];
 
     /** The model's. */
     VaeConfig config() {
@@ -55,26 +33,16 @@ public class VaeStepBenchmark {
 
     @Setup
     public void setUp() {
-        device = Device.cpu();
-        owned = new Scope(device);
-        scratch = new Scope(device);
-        vae = new Vae(new Init(owned, 1), new ImageShape(28, 28, 1), config(), 1);
-        adam = new Adam(owned, vae.parameters(), Adam.Options.defaults());
+        vae = new Vae(new Init(inputs, 1), new ImageShape(28, 28, 1), config(), 1);
+        adam = new Adam(inputs, vae.parameters(), Adam.Options.defaults());
         float[] images = new float[BATCH * PIXELS];
-        SplittableRandom random = new SplittableRandom(1);
-        for (int batch = 0; batch < BATCHES; batch++) {
+        SplittableRandom pixels = new SplittableRandom(1);
+        for (int batch = 0; batch < INPUTS; batch++) {
             for (int i = 0; i < images.length; i++) {
-                images[i] = (float) random.nextDouble();
+                images[i] = (float) pixels.nextDouble();
             }
-            x[batch] = owned.of(Shape.of(BATCH, PIXELS), images);
+            x[batch] = inputs.of(Shape.of(BATCH, PIXELS), images);
         }
-    }
-
-    @TearDown
-    public void tearDown() {
-        scratch.close();
-        owned.close();
-        device.close();
     }
 
     /** Forward and backward, without an update. */
@@ -85,16 +53,11 @@ public class VaeStepBenchmark {
         return objective;
     }
 
-    /** Owns what a step makes; empty. */
-    Scope scratch() {
-        scratch.clear();
-        return scratch;
-    }
-
     @Benchmark
     public float step() {
-        Tape tape = new Tape(scratch());
-        Objective objective = gradients(tape, x[next++ % BATCHES]);
+        Tensor batch = x[turn()];
+        Tape tape = new Tape(step);
+        Objective objective = gradients(tape, batch);
         adam.step(tape);
         vae.random().advance();
         return objective.loss().item();

@@ -2,7 +2,6 @@ package org.jlatent.bench;
 
 import static org.bytedeco.pytorch.global.torch.grad;
 import static org.bytedeco.pytorch.global.torch.scaled_dot_product_attention;
-import static org.bytedeco.pytorch.global.torch.set_num_threads;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.BoolOptional;
@@ -11,51 +10,30 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorVector;
 import org.openjdk.jmh.annotations.Benchmark;
-import org.openjdk.jmh.annotations.BenchmarkMode;
-import org.openjdk.jmh.annotations.Fork;
-import org.openjdk.jmh.annotations.Measurement;
-import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OutputTimeUnit;
-import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
-import org.openjdk.jmh.annotations.State;
-import org.openjdk.jmh.annotations.Warmup;
-
-import java.util.concurrent.TimeUnit;
 
 /**
  * {@link CausalAttentionBenchmark} in libtorch on the same numbers: its fused attention, and the
  * gradients by its graph; what it computes is compared before anything is timed.
  */
-@State(Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
-@OutputTimeUnit(TimeUnit.MICROSECONDS)
-@Fork(2)
-@Warmup(iterations = 3, time = 1)
-@Measurement(iterations = 5, time = 1)
 @SuppressWarnings("try") // a PointerScope frees what is made while it is open
-public class CausalAttentionPeer {
+public class CausalAttentionPeer extends Peer {
     private static final int HEADS = CausalAttentionBenchmark.HEADS;
     private static final int DIMS = CausalAttentionBenchmark.FEATURES / HEADS;
 
-    private final Tensor[] qkv = new Tensor[CausalAttentionBenchmark.INPUTS];
-    private final Tensor[] dy = new Tensor[CausalAttentionBenchmark.INPUTS];
-    private int next;
+    private Tensor[] qkv;
+    private Tensor[] dy;
 
     @Setup
     public void setUp() {
-        set_num_threads(Runtime.getRuntime().availableProcessors());
         CausalAttentionBenchmark ours = new CausalAttentionBenchmark();
         ours.setUp();
-        for (int i = 0; i < qkv.length; i++) {
-            qkv[i] = VaeStepPeer.copy(ours.qkv[i]).requires_grad_(true);
-            dy[i] = VaeStepPeer.copy(ours.dy[i]);
-        }
+        qkv = leaves(ours.qkv);
+        dy = copies(ours.dy);
         try (PointerScope scope = new PointerScope()) {
             long terms = CausalAttentionBenchmark.POSITIONS;
-            Comparison.require("attention", terms, ours.forward(), attend(qkv[0]));
-            Comparison.require(
-                    "attention, gradient", terms, ours.forwardAndBackward(), gradient(1));
+            require("attention", terms, ours.forward(), attend(qkv[0]));
+            require("attention, gradient", terms, ours.forwardAndBackward(), gradient(1));
         }
         ours.tearDown();
     }
@@ -86,10 +64,6 @@ public class CausalAttentionPeer {
                         false,
                         false)
                 .get(0);
-    }
-
-    private int turn() {
-        return next++ % qkv.length;
     }
 
     @Benchmark

@@ -4,9 +4,7 @@ import static org.bytedeco.pytorch.global.torch.grad;
 import static org.bytedeco.pytorch.global.torch.ones;
 import static org.bytedeco.pytorch.global.torch.randn;
 import static org.bytedeco.pytorch.global.torch.randn_like;
-import static org.bytedeco.pytorch.global.torch.set_num_threads;
 
-import java.util.concurrent.TimeUnit;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.BoolOptional;
@@ -14,26 +12,12 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.openjdk.jmh.annotations.Benchmark;
-import org.openjdk.jmh.annotations.BenchmarkMode;
-import org.openjdk.jmh.annotations.Fork;
-import org.openjdk.jmh.annotations.Measurement;
-import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
-import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
-import org.openjdk.jmh.annotations.State;
-import org.openjdk.jmh.annotations.Warmup;
 
 /** {@link GaussianBenchmark} as libtorch users write it, eager. */
-@State(Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
-@OutputTimeUnit(TimeUnit.MICROSECONDS)
-@Fork(2)
-@Warmup(iterations = 3, time = 1)
-@Measurement(iterations = 5, time = 1)
 @SuppressWarnings("try") // a PointerScope frees what is made while it is open
-public class GaussianPeer {
+public class GaussianPeer extends Peer {
     @Param({"20", "24"})
     int log2;
 
@@ -44,17 +28,11 @@ public class GaussianPeer {
 
     @Setup
     public void setUp() {
-        set_num_threads(Runtime.getRuntime().availableProcessors());
         long[] shape = {(1L << log2) / 64, 64};
         mu = keep(randn(shape)).requires_grad_(true);
         logVar = keep(randn(shape).mul(new Scalar(0.1)).detach()).requires_grad_(true);
         dz = keep(randn(shape));
         one = keep(ones(new long[] {}));
-    }
-
-    private static Tensor keep(Tensor tensor) {
-        tensor.retainReference();
-        return tensor;
     }
 
     private Tensor[] sample() {

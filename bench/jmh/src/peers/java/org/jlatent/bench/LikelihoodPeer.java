@@ -2,7 +2,6 @@ package org.jlatent.bench;
 
 import static org.bytedeco.pytorch.global.torch.cross_entropy_loss;
 import static org.bytedeco.pytorch.global.torch.grad;
-import static org.bytedeco.pytorch.global.torch.set_num_threads;
 import static org.bytedeco.pytorch.global.torch.softplus;
 import static org.bytedeco.pytorch.global.torch.stack;
 import static org.bytedeco.pytorch.global.torch.where;
@@ -19,17 +18,8 @@ import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorVector;
 import org.jlatent.LikelihoodOps;
 import org.openjdk.jmh.annotations.Benchmark;
-import org.openjdk.jmh.annotations.BenchmarkMode;
-import org.openjdk.jmh.annotations.Fork;
-import org.openjdk.jmh.annotations.Measurement;
-import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OutputTimeUnit;
-import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
-import org.openjdk.jmh.annotations.State;
-import org.openjdk.jmh.annotations.Warmup;
 
-import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 
 /**
@@ -38,14 +28,8 @@ import java.util.stream.IntStream;
  * where differences of sigmoids are taken: so the two are held against each other to 1e-4 of the
  * total only.
  */
-@State(Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
-@OutputTimeUnit(TimeUnit.MICROSECONDS)
-@Fork(2)
-@Warmup(iterations = 3, time = 1)
-@Measurement(iterations = 5, time = 1)
 @SuppressWarnings("try") // a PointerScope frees what is made while it is open
-public class LikelihoodPeer {
+public class LikelihoodPeer extends Peer {
     private static final long SUM = 2; // of at::Reduction
     private static final long NONE_IGNORED = -100;
     private static final double HALF_BIN = 1.0 / (LEVELS - 1);
@@ -55,19 +39,13 @@ public class LikelihoodPeer {
     private Tensor[] mixtures;
     private Tensor target; // [values]
     private Tensor value; // [pixels, channels, 1] in [-1, 1]
-    private int next;
 
     @Setup
     public void setUp() {
-        set_num_threads(Runtime.getRuntime().availableProcessors());
         LikelihoodBenchmark ours = new LikelihoodBenchmark();
         ours.setUp();
-        logits = new Tensor[ours.logits.length];
-        mixtures = new Tensor[ours.logits.length];
-        for (int i = 0; i < logits.length; i++) {
-            logits[i] = VaeStepPeer.copy(ours.logits[i]).requires_grad_(true);
-            mixtures[i] = VaeStepPeer.copy(ours.mixtures[i]).requires_grad_(true);
-        }
+        logits = leaves(ours.logits);
+        mixtures = leaves(ours.mixtures);
         int[] levels = ours.x.toIntArray();
         long[] wide = IntStream.of(levels).asLongStream().toArray();
         float[] values = new float[levels.length];
@@ -79,17 +57,11 @@ public class LikelihoodPeer {
         try (PointerScope scope = new PointerScope()) {
             LikelihoodOps.Result r = ours.categoricalForwardAndBackward(); // of the first input
             requireSame("categorical", r, categorical(0));
-            Comparison.require(
-                    "gradient", LEVELS, r.dParameters(), gradient(categorical(0), logits[0]));
+            require("gradient", LEVELS, r.dParameters(), gradient(categorical(0), logits[0]));
             ours.categoricalForward(); // the second's turn
             requireSame("mixture", ours.mixtureForward(), mixture(0));
         }
         ours.tearDown();
-    }
-
-    private static Tensor keep(Tensor tensor) {
-        tensor.retainReference();
-        return tensor;
     }
 
     private static void requireSame(String what, LikelihoodOps.Result ours, Tensor theirs) {
@@ -149,7 +121,7 @@ public class LikelihoodPeer {
     public void categoricalForward() {
         try (PointerScope scope = new PointerScope()) {
             AutoGradMode off = new AutoGradMode(false);
-            categorical(next++ % logits.length);
+            categorical(turn() % logits.length);
             off.close();
         }
     }
@@ -157,7 +129,7 @@ public class LikelihoodPeer {
     @Benchmark
     public void categoricalForwardAndBackward() {
         try (PointerScope scope = new PointerScope()) {
-            int i = next++ % logits.length;
+            int i = turn() % logits.length;
             gradient(categorical(i), logits[i]);
         }
     }
@@ -166,7 +138,7 @@ public class LikelihoodPeer {
     public void mixtureForward() {
         try (PointerScope scope = new PointerScope()) {
             AutoGradMode off = new AutoGradMode(false);
-            mixture(next++ % mixtures.length);
+            mixture(turn() % mixtures.length);
             off.close();
         }
     }
@@ -174,7 +146,7 @@ public class LikelihoodPeer {
     @Benchmark
     public void mixtureForwardAndBackward() {
         try (PointerScope scope = new PointerScope()) {
-            int i = next++ % mixtures.length;
+            int i = turn() % mixtures.length;
             gradient(mixture(i), mixtures[i]);
         }
     }

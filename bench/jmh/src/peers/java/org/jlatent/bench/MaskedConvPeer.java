@@ -3,7 +3,6 @@ package org.jlatent.bench;
 import static org.bytedeco.pytorch.global.torch.cat;
 import static org.bytedeco.pytorch.global.torch.conv2d;
 import static org.bytedeco.pytorch.global.torch.convolution_backward;
-import static org.bytedeco.pytorch.global.torch.set_num_threads;
 
 import org.bytedeco.javacpp.BoolPointer;
 import org.bytedeco.javacpp.PointerScope;
@@ -15,74 +14,46 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorVector;
 import org.openjdk.jmh.annotations.Benchmark;
-import org.openjdk.jmh.annotations.BenchmarkMode;
-import org.openjdk.jmh.annotations.Fork;
-import org.openjdk.jmh.annotations.Measurement;
-import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OutputTimeUnit;
-import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
-import org.openjdk.jmh.annotations.State;
-import org.openjdk.jmh.annotations.Warmup;
-
-import java.util.concurrent.TimeUnit;
 
 /**
  * {@link MaskedConvBenchmark} in libtorch, channels-last, on the same numbers: a dense convolution
  * of the weight times a mask, and the gradients by its own functions, without a graph; what it
  * computes is compared before anything is timed.
  */
-@State(Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
-@OutputTimeUnit(TimeUnit.MICROSECONDS)
-@Fork(2)
-@Warmup(iterations = 3, time = 1)
-@Measurement(iterations = 5, time = 1)
 @SuppressWarnings("try") // a PointerScope frees what is made while it is open
-public class MaskedConvPeer {
+public class MaskedConvPeer extends Peer {
     private static final long[] ONE = {1, 1};
     private static final long[] NONE = {0, 0};
     private static final long TERMS = 5 * MaskedConvBenchmark.CHANNELS;
 
-    private final Tensor[] x = new Tensor[MaskedConvBenchmark.INPUTS];
-    private final Tensor[] dy = new Tensor[MaskedConvBenchmark.INPUTS];
+    private Tensor[] x;
+    private Tensor[] dy;
     private Tensor weight;
     private Tensor bias;
     private Tensor gatedWeight;
     private Tensor gatedBias;
     private Tensor mask;
-    private int next;
 
     private record Step(Tensor y, Tensor dx, Tensor dWeight, Tensor dBias) {}
 
     @Setup
     public void setUp() {
-        set_num_threads(Runtime.getRuntime().availableProcessors());
         MaskedConvBenchmark ours = new MaskedConvBenchmark();
         ours.setUp();
-        for (int i = 0; i < MaskedConvBenchmark.INPUTS; i++) {
-            x[i] = VaeStepPeer.copy(ours.x[i]);
-            dy[i] = VaeStepPeer.copy(ours.dy[i]);
-        }
-        weight = VaeStepPeer.copy(ours.weight);
-        bias = VaeStepPeer.copy(ours.bias);
-        gatedWeight = VaeStepPeer.copy(ours.gatedWeight);
-        gatedBias = VaeStepPeer.copy(ours.gatedBias);
-        mask =
-                AbstractTensor.create(
-                        new float[] {1, 1, 1, 1, 1, 0, 0, 0, 0}, 1, 1, 3, 3);
-        mask.retainReference();
+        x = copies(ours.x);
+        dy = copies(ours.dy);
+        weight = copy(ours.weight);
+        bias = copy(ours.bias);
+        gatedWeight = copy(ours.gatedWeight);
+        gatedBias = copy(ours.gatedBias);
+        mask = keep(AbstractTensor.create(new float[] {1, 1, 1, 1, 1, 0, 0, 0, 0}, 1, 1, 3, 3));
         try (PointerScope scope = new PointerScope()) {
             require("masked conv forward", TERMS, ours.forward(), convolve(0, weight, bias));
             require("masked conv", ours.forwardAndBackward(), step(1));
             require("gated masked conv", ours.gatedForwardAndBackward(), gatedStep(2));
         }
         ours.tearDown();
-    }
-
-    private static void require(String what, long terms, org.jlatent.Tensor ours, Tensor theirs) {
-        Tensor own = theirs.ndimension() == 4 ? theirs.permute(0, 2, 3, 1) : theirs;
-        Comparison.require(what, terms, ours, own);
     }
 
     private static void require(String what, MaskedConvBenchmark.Step ours, Step theirs) {
@@ -129,10 +100,6 @@ public class MaskedConvPeer {
         Tensor dg = dy[i].mul(t).mul(g).mul(g.neg().add(one));
         return gradients(
                 i, t.mul(g), cat(new TensorVector(dt, dg), 1), gatedWeight, gatedBias);
-    }
-
-    private int turn() {
-        return next++ % MaskedConvBenchmark.INPUTS;
     }
 
     @Benchmark

@@ -4,10 +4,8 @@ import static org.bytedeco.pytorch.global.torch.binary_cross_entropy_with_logits
 import static org.bytedeco.pytorch.global.torch.linear;
 import static org.bytedeco.pytorch.global.torch.randn_like;
 import static org.bytedeco.pytorch.global.torch.relu;
-import static org.bytedeco.pytorch.global.torch.set_num_threads;
 
 import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.AbstractTensor;
 import org.bytedeco.pytorch.Adam;
 import org.bytedeco.pytorch.AdamOptions;
 import org.bytedeco.pytorch.Scalar;
@@ -18,31 +16,16 @@ import org.jlatent.Ops;
 import org.jlatent.Shape;
 import org.jlatent.Tape;
 import org.openjdk.jmh.annotations.Benchmark;
-import org.openjdk.jmh.annotations.BenchmarkMode;
-import org.openjdk.jmh.annotations.Fork;
-import org.openjdk.jmh.annotations.Measurement;
-import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OutputTimeUnit;
-import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
-import org.openjdk.jmh.annotations.State;
-import org.openjdk.jmh.annotations.Warmup;
 
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 
 /**
  * {@link VaeStepBenchmark} in libtorch: the same parameters, images, loss and optimizer. Before
  * anything is timed, the loss and every gradient must be the same for the same noise.
  */
-@State(Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
-@OutputTimeUnit(TimeUnit.MICROSECONDS)
-@Fork(2)
-@Warmup(iterations = 3, time = 1)
-@Measurement(iterations = 5, time = 1)
 @SuppressWarnings("try") // a PointerScope frees what is made while it is open
-public class VaeStepPeer {
+public class VaeStepPeer extends Peer {
     private static final int REDUCE_SUM = 2;
     private static final int LATENT = 20;
     private static final int NOISE = 1; // the site that the model draws it from
@@ -51,7 +34,6 @@ public class VaeStepPeer {
     private Tensor[] x;
     private Tensor[] p;
     private Adam adam;
-    private int next;
 
     /** What is to be equalled. */
     VaeStepBenchmark ours() {
@@ -60,33 +42,18 @@ public class VaeStepPeer {
 
     @Setup
     public void setUp() {
-        set_num_threads(Runtime.getRuntime().availableProcessors());
         VaeStepBenchmark ours = ours();
         ours.setUp();
-        x = new Tensor[ours.x.length];
-        for (int i = 0; i < x.length; i++) {
-            x[i] = copy(ours.x[i]);
-        }
-        p =
-                ours.vae.parameters().values().stream()
-                        .map(value -> copy(value).requires_grad_(true))
-                        .toArray(Tensor[]::new);
+        x = copies(ours.x);
+        p = leaves(ours.vae.parameters().values().toArray(org.jlatent.Tensor[]::new));
         adam = new Adam(new TensorVector(p), new AdamOptions(1e-3));
         requireSame(ours);
         ours.tearDown();
     }
 
-    /** With images and filters as channels-last memory, which jlatent's is. */
-    static Tensor copy(org.jlatent.Tensor value) {
-        Tensor tensor = AbstractTensor.create(value.toFloatArray(), value.shape().toArray());
-        Tensor kept = value.shape().rank() == 4 ? tensor.permute(0, 3, 1, 2).detach() : tensor;
-        kept.retainReference();
-        return kept;
-    }
-
     private void requireSame(VaeStepBenchmark ours) {
         try (PointerScope scope = new PointerScope()) {
-            Tape tape = new Tape(ours.scratch());
+            Tape tape = new Tape(ours.step);
             org.jlatent.Tensor loss = ours.gradients(tape, ours.x[0]).loss();
             Shape shape = Shape.of(VaeStepBenchmark.BATCH, LATENT);
             org.jlatent.Tensor noise =
@@ -94,15 +61,14 @@ public class VaeStepPeer {
             adam.zero_grad();
             Tensor reference = loss(x[0], copy(noise));
             reference.backward();
-            Comparison.require("the loss", TERMS, loss, reference.reshape(1));
+            require("the loss", TERMS, loss, reference.reshape(1));
             int i = 0;
             for (Map.Entry<String, org.jlatent.Tensor> own : ours.vae.parameters().entrySet()) {
-                Tensor gradient = p[i++].grad();
-                Comparison.require(
+                require(
                         "the gradient for " + own.getKey(),
                         TERMS,
                         tape.gradient(own.getValue()),
-                        gradient.ndimension() == 4 ? gradient.permute(0, 2, 3, 1) : gradient);
+                        p[i++].grad());
             }
         }
     }
@@ -150,7 +116,7 @@ public class VaeStepPeer {
     public float step() {
         try (PointerScope scope = new PointerScope()) {
             adam.zero_grad();
-            Tensor loss = loss(x[next++ % x.length], null);
+            Tensor loss = loss(x[turn()], null);
             loss.backward();
             adam.step();
             return loss.item_float();

@@ -2,7 +2,6 @@ package org.jlatent.bench;
 
 import static org.bytedeco.pytorch.global.torch.addmm;
 import static org.bytedeco.pytorch.global.torch.mse_loss;
-import static org.bytedeco.pytorch.global.torch.set_num_threads;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
@@ -10,32 +9,19 @@ import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.openjdk.jmh.annotations.Benchmark;
-import org.openjdk.jmh.annotations.BenchmarkMode;
-import org.openjdk.jmh.annotations.Fork;
 import org.openjdk.jmh.annotations.Measurement;
-import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
-import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
-import org.openjdk.jmh.annotations.State;
-import org.openjdk.jmh.annotations.Warmup;
 
-import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 
 /**
  * {@link VectorQuantizeBenchmark} in libtorch's leanest form: the largest of x e^T - |e|^2 / 2, without the histogram. Not
  * exact, so that a row in a thousand may have another code.
  */
-@State(Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
-@OutputTimeUnit(TimeUnit.MICROSECONDS)
-@Fork(2)
-@Warmup(iterations = 3, time = 1)
 @Measurement(iterations = 5, time = 2)
 @SuppressWarnings("try") // a PointerScope frees what is made while it is open
-public class VectorQuantizePeer {
+public class VectorQuantizePeer extends Peer {
     @Param({"32768x64x512", "16384x256x16384"})
     String shape;
 
@@ -44,12 +30,11 @@ public class VectorQuantizePeer {
 
     @Setup
     public void setUp() {
-        set_num_threads(Runtime.getRuntime().availableProcessors());
         VectorQuantizeBenchmark ours = new VectorQuantizeBenchmark();
         ours.shape = shape;
         ours.setUp();
-        x = VaeStepPeer.copy(ours.x);
-        codebook = VaeStepPeer.copy(ours.codebook);
+        x = copy(ours.x);
+        codebook = copy(ours.codebook);
         try (PointerScope scope = new PointerScope()) {
             int[] exact = ours.forward().codes().toIntArray();
             long[] theirs = new long[exact.length];

@@ -106,32 +106,19 @@ final class LoaderTest {
     }
 
     /** The images, of which one cannot be read. */
-    private record Broken(ImageSet images, int bad, Throwable failure) implements ImageSet {
-        @Override
-        public String name() {
-            return "broken";
-        }
-
-        @Override
-        public int size() {
-            return images.size();
-        }
-
-        @Override
-        public ImageShape shape() {
-            return images.shape();
-        }
-
-        @Override
-        public void read(int index, float[] destination, int offset) {
-            if (index == bad) {
-                if (failure instanceof Error error) {
-                    throw error;
+    private static ImageSet broken(ImageSet images, int bad, Throwable failure) {
+        return new WrappedImageSet(images) {
+            @Override
+            public void read(int index, float[] destination, int offset) {
+                if (index == bad) {
+                    if (failure instanceof Error error) {
+                        throw error;
+                    }
+                    throw (RuntimeException) failure;
                 }
-                throw (RuntimeException) failure;
+                super.read(index, destination, offset);
             }
-            images.read(index, destination, offset);
-        }
+        };
     }
 
     @Test
@@ -140,8 +127,7 @@ final class LoaderTest {
         int bad = new Batches(40, 4, 7).batch(1, 6)[2];
         for (Throwable failure :
                 new Throwable[] {new DataException("gone"), new OutOfMemoryError("made up")}) {
-            try (Loader loader =
-                    loader(new Broken(images, bad, failure), Augmentation.NONE, 1, 0)) {
+            try (Loader loader = loader(broken(images, bad, failure), Augmentation.NONE, 1, 0)) {
                 for (int i = 0; i < 6; i++) {
                     assertEquals(i, loader.next().index());
                 }

@@ -20,6 +20,7 @@ import org.jlatent.Tensor;
 import org.jlatent.TestDevice;
 import org.jlatent.data.ImageSet;
 import org.jlatent.data.ImageShape;
+import org.jlatent.data.WrappedImageSet;
 import org.jlatent.models.AutoregressiveModel.Draws;
 import org.jlatent.nn.Init;
 import org.jlatent.nn.Likelihood;
@@ -69,27 +70,7 @@ final class CodePriorTest {
     }
 
     private static ImageSet labelled(ImageSet set) {
-        return new ImageSet() {
-            @Override
-            public String name() {
-                return set.name();
-            }
-
-            @Override
-            public int size() {
-                return set.size();
-            }
-
-            @Override
-            public ImageShape shape() {
-                return set.shape();
-            }
-
-            @Override
-            public void read(int index, float[] destination, int offset) {
-                set.read(index, destination, offset);
-            }
-
+        return new WrappedImageSet(set) {
             @Override
             public OptionalInt label(int index) {
                 return OptionalInt.of(index % 3);
@@ -356,27 +337,7 @@ final class CodePriorTest {
                 int square = i / 24 * 6 + i / 12 % 2 * 3 + i % 6 / 2;
                 values[i] = (square * 7919 % 104729 * 31 % 101 % 4) / 3f;
             }
-            return new ImageSet() {
-                @Override
-                public String name() {
-                    return "squares";
-                }
-
-                @Override
-                public int size() {
-                    return count;
-                }
-
-                @Override
-                public ImageShape shape() {
-                    return image();
-                }
-
-                @Override
-                public void read(int index, float[] destination, int offset) {
-                    System.arraycopy(values, index * 24, destination, offset, 24);
-                }
-            };
+            return VqVaeTest.set(image(), values);
         }
     }
 

@@ -11,8 +11,8 @@ import org.jlatent.OnEveryDevice;
 import org.jlatent.ShapeOps;
 import org.jlatent.Tensor;
 import org.jlatent.data.ImageSet;
-import org.jlatent.data.ImageShape;
 import org.jlatent.data.Sprites;
+import org.jlatent.data.WrappedImageSet;
 import org.jlatent.nn.Init;
 import org.jlatent.train.Adam;
 import org.jlatent.train.Trainer;
@@ -32,33 +32,17 @@ final class PixelVaeTrainingTest {
         tiny.close();
     }
 
-    /** Sprites of zeros and ones. */
-    private record Binary(ImageSet images) implements ImageSet {
-        @Override
-        public String name() {
-            return "binary";
-        }
-
-        @Override
-        public int size() {
-            return images.size();
-        }
-
-        @Override
-        public ImageShape shape() {
-            return images.shape();
-        }
-
-        @Override
-        public void read(int index, float[] destination, int offset) {
-            images.read(index, destination, offset);
-            for (int i = offset; i < offset + dimensions(); i++) {
-                destination[i] = destination[i] > 0.5f ? 1 : 0;
-            }
-        }
-    }
-
-    private static final ImageSet SPRITES = new Binary(new Sprites(8));
+    /** Of zeros and ones. */
+    private static final ImageSet SPRITES =
+            new WrappedImageSet(new Sprites(8)) {
+                @Override
+                public void read(int index, float[] destination, int offset) {
+                    super.read(index, destination, offset);
+                    for (int i = offset; i < offset + dimensions(); i++) {
+                        destination[i] = destination[i] > 0.5f ? 1 : 0;
+                    }
+                }
+            };
 
     private static void train(Model model) {
         Trainer.of(model)

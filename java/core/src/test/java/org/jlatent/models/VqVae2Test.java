@@ -24,10 +24,6 @@ import org.jlatent.data.Sprites;
 import org.jlatent.nn.Init;
 import org.jlatent.nn.Likelihoods;
 import org.jlatent.nn.VectorQuantizerConfig.Learning;
-import org.jlatent.train.Adam;
-import org.jlatent.train.Callback;
-import org.jlatent.train.Progress;
-import org.jlatent.train.Trainer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -266,22 +262,9 @@ final class VqVae2Test {
                                         .withResidual(1, 8)
                                         .withQuantizer(VqVaeTest.book().withCodes(32).withDims(8)));
         VqVae2 model = new VqVae2(new Init(scope, 1), train.shape(), config, 1);
-        List<Progress> epochs = new ArrayList<>();
-        Trainer.of(model)
-                .data(train)
-                .batchSize(50)
-                .epochs(3)
-                .optimizer(Adam.Options.defaults().withLearningRate(2e-3f))
-                .callback(
-                        new Callback() {
-                            @Override
-                            public void onEpoch(Progress progress) {
-                                epochs.add(progress);
-                            }
-                        })
-                .train();
-        Map<String, Double> first = epochs.get(0).metrics();
-        Map<String, Double> last = epochs.get(2).metrics();
+        List<Map<String, Double>> epochs = VqVaeTest.train(model, train);
+        Map<String, Double> first = epochs.get(0);
+        Map<String, Double> last = epochs.get(2);
         assertTrue(
                 last.get("reconstruction") < 0.7 * first.get("reconstruction"), epochs::toString);
         VqVaeEvaluation e = VqVaeEvaluation.of(model, train, 100);

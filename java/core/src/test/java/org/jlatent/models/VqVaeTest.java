@@ -5,8 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import org.jlatent.Device;
 import org.jlatent.JlatentException;
 import org.jlatent.OnEveryDevice;
@@ -20,6 +22,10 @@ import org.jlatent.nn.Init;
 import org.jlatent.nn.Likelihood;
 import org.jlatent.nn.Likelihoods;
 import org.jlatent.nn.VectorQuantizerConfig;
+import org.jlatent.train.Adam;
+import org.jlatent.train.Callback;
+import org.jlatent.train.Progress;
+import org.jlatent.train.Trainer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
@@ -61,16 +67,20 @@ final class VqVaeTest {
     }
 
     static ImageSet set(int count, ImageShape shape) {
-        float[] values = pixels(count, shape);
+        return set(shape, pixels(count, shape));
+    }
+
+    /** Images one after the other. */
+    static ImageSet set(ImageShape shape, float[] values) {
         return new ImageSet() {
             @Override
             public String name() {
-                return "waves";
+                return "values";
             }
 
             @Override
             public int size() {
-                return count;
+                return values.length / shape.values();
             }
 
             @Override
@@ -84,6 +94,25 @@ final class VqVaeTest {
                         values, index * shape.values(), destination, offset, shape.values());
             }
         };
+    }
+
+    /** What each of three epochs tells. */
+    static List<Map<String, Double>> train(Model model, ImageSet images) {
+        List<Map<String, Double>> epochs = new ArrayList<>();
+        Trainer.of(model)
+                .data(images)
+                .batchSize(50)
+                .epochs(3)
+                .optimizer(Adam.Options.defaults().withLearningRate(2e-3f))
+                .callback(
+                        new Callback() {
+                            @Override
+                            public void onEpoch(Progress progress) {
+                                epochs.add(progress.metrics());
+                            }
+                        })
+                .train();
+        return epochs;
     }
 
     private Tensor images(int count, ImageShape shape) {

@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -26,10 +25,6 @@ import org.jlatent.nn.Likelihood;
 import org.jlatent.nn.Likelihoods;
 import org.jlatent.nn.VectorQuantizerConfig;
 import org.jlatent.nn.VectorQuantizerConfig.Learning;
-import org.jlatent.train.Adam;
-import org.jlatent.train.Callback;
-import org.jlatent.train.Progress;
-import org.jlatent.train.Trainer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -268,22 +263,9 @@ final class VqVaeTrainingTest {
                                             .withDims(8)
                                             .withLearning(learning));
             VqVae model = new VqVae(new Init(scope, 1), train.shape(), config, 1);
-            List<Progress> epochs = new ArrayList<>();
-            Trainer.of(model)
-                    .data(train)
-                    .batchSize(50)
-                    .epochs(3)
-                    .optimizer(Adam.Options.defaults().withLearningRate(2e-3f))
-                    .callback(
-                            new Callback() {
-                                @Override
-                                public void onEpoch(Progress progress) {
-                                    epochs.add(progress);
-                                }
-                            })
-                    .train();
-            Map<String, Double> first = epochs.get(0).metrics();
-            Map<String, Double> last = epochs.get(2).metrics();
+            List<Map<String, Double>> epochs = VqVaeTest.train(model, train);
+            Map<String, Double> first = epochs.get(0);
+            Map<String, Double> last = epochs.get(2);
             assertTrue(
                     last.get("reconstruction") < 0.7 * first.get("reconstruction"),
                     () -> learning + ": " + epochs);

@@ -20,9 +20,9 @@ import org.jlatent.TestDevice;
 import org.jlatent.data.Binarize;
 import org.jlatent.data.DataOptions;
 import org.jlatent.data.ImageSet;
-import org.jlatent.data.ImageShape;
 import org.jlatent.data.Splits;
 import org.jlatent.data.Sprites;
+import org.jlatent.data.WrappedImageSet;
 import org.jlatent.models.Vae;
 import org.jlatent.models.VaeConfig;
 import org.jlatent.models.VaeEvaluation;
@@ -195,7 +195,16 @@ final class TrainerTest {
                         .getMessage();
         assertTrue(message.contains("after step 0") && message.contains("decoder.0.bias"), message);
 
-        ImageSet bad = new Poisoned(images);
+        ImageSet bad =
+                new WrappedImageSet(images) {
+                    @Override
+                    public void read(int index, float[] destination, int offset) {
+                        super.read(index, destination, offset);
+                        if (index == size() - 1) {
+                            destination[offset] = Float.NaN;
+                        }
+                    }
+                };
         message =
                 assertThrows(
                                 TrainingException.class,
@@ -217,32 +226,6 @@ final class TrainerTest {
                                                 .train())
                         .getMessage();
         assertTrue(message.contains("step "), message);
-    }
-
-    /** The images with one NaN in the last. */
-    private record Poisoned(ImageSet images) implements ImageSet {
-        @Override
-        public String name() {
-            return "poisoned";
-        }
-
-        @Override
-        public int size() {
-            return images.size();
-        }
-
-        @Override
-        public ImageShape shape() {
-            return images.shape();
-        }
-
-        @Override
-        public void read(int index, float[] destination, int offset) {
-            images.read(index, destination, offset);
-            if (index == size() - 1) {
-                destination[offset] = Float.NaN;
-            }
-        }
     }
 
     @Test
