@@ -2,6 +2,7 @@ package org.jlatent.bench;
 
 import org.jlatent.Activation;
 import org.jlatent.ConvOps;
+import org.jlatent.DType;
 import org.jlatent.MaskedConvOps;
 import org.jlatent.MaskedConvOps.Epilogue;
 import org.jlatent.MaskedConvOps.Taps;
@@ -12,7 +13,8 @@ import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Setup;
 
 /**
- * Masked convolutions 3x3 B of 16 images of 32x32, 128 channels: to 128, and to 256 with a gate.
+ * Masked convolutions 3x3 B of 16 images of 32x32, 128 channels: to 128, also with factors of
+ * bf16, and to 256 with a gate.
  * What a careful user does without the operation is here as well: the kernel cropped to two rows,
  * of which a third is masked, in a plain convolution.
  */
@@ -57,10 +59,19 @@ public class MaskedConvBenchmark extends OperationBenchmark {
 
     @Benchmark
     public Step forwardAndBackward() {
+        return forwardAndBackward(PLAIN);
+    }
+
+    @Benchmark
+    public Step bf16ForwardAndBackward() {
+        return forwardAndBackward(PLAIN.withFactors(DType.BF16));
+    }
+
+    private Step forwardAndBackward(MaskedConvOps.Options options) {
         int i = turn();
-        Tensor y = MaskedConvOps.forward(step, x[i], weight, bias, null, null, PLAIN, true).y();
-        MaskedConvOps.Gradients d = MaskedConvOps.backwardWeight(step, x[i], dy[i], PLAIN);
-        Tensor dx = MaskedConvOps.backwardData(step, dy[i], weight, PLAIN);
+        Tensor y = MaskedConvOps.forward(step, x[i], weight, bias, null, null, options, true).y();
+        MaskedConvOps.Gradients d = MaskedConvOps.backwardWeight(step, x[i], dy[i], options);
+        Tensor dx = MaskedConvOps.backwardData(step, dy[i], weight, options);
         return new Step(y, dx, d.dWeight(), d.dBias());
     }
 

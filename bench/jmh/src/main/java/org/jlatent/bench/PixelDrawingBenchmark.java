@@ -30,6 +30,10 @@ public class PixelDrawingBenchmark extends OperationBenchmark {
     @Param({"14", "28", "56"})
     int side;
 
+    /** Of the layers but the first. */
+    @Param({"3"})
+    int kernel;
+
     private GatedPixelCnn model;
     private float[] none;
     private boolean[] given;
@@ -41,7 +45,7 @@ public class PixelDrawingBenchmark extends OperationBenchmark {
                 new GatedPixelCnn(
                         new Init(inputs, 1),
                         new ImageShape(side, side, 1),
-                        GatedPixelCnnConfig.defaults().withLayers(5).withFeatures(32),
+                        GatedPixelCnnConfig.defaults().withKernels(7, kernel),
                         1);
         none = new float[IMAGES * side * side];
         given = new boolean[none.length];
