@@ -280,8 +280,8 @@ size_t pixel_sampler_workspace(const jl_pixel_sampler* shape, const jl_sampler_n
                                int32_t node_count) {
     Program program;
     if (program.read(shape, nodes, node_count, weight_floats) != JL_OK) return 0;
-    return kWorkspaceHeader + static_cast<size_t>(bytes_of(program.weight_floats) +
-                                                  bytes_of(shape->batch * image_stride(program)));
+    return kWorkspaceHeader + static_cast<size_t>(bytes_of<float>(program.weight_floats) +
+                                                  bytes_of<float>(shape->batch * image_stride(program)));
 }
 
 jl_status pixel_sampler(const jl_pixel_sampler* shape, const jl_sampler_node* nodes, int32_t node_count,
@@ -299,7 +299,7 @@ jl_status pixel_sampler(const jl_pixel_sampler* shape, const jl_sampler_node* no
     float* weights = workspace_floats(workspace);
     for (const Step& step : program.steps)
         if (step.node.kind == JL_NODE_MASKED_CONV) pack(step, weights + step.weights);
-    float* memory = weights + bytes_of(program.weight_floats) / static_cast<int64_t>(sizeof(float));
+    float* memory = weights + bytes_of<float>(program.weight_floats) / static_cast<int64_t>(sizeof(float));
     const Sampler sampler = {
         s, program.steps, image_stride(program), weights, memory, given, random, image, parameters, margins};
 

@@ -86,11 +86,10 @@ public final class MaskedConvOps {
      * @param groups of channels and outputs, in their order, such as red, green, blue: in the pixel
      *     itself an output sees channels of earlier groups (A) or up to its own (B); 1: none
      * @param epilogue what becomes of the sum
-     * @param factors what x, weight and dSums are rounded to before they are multiplied, F32 (not at
-     *     all) or BF16; sums, and all else, are f32
+     * @param factors what x, weight and dSums are rounded to before they are multiplied, F32 (not
+     *     at all) or BF16; sums, and all else, are f32
      */
-    public record Options(
-            Taps taps, int kernel, int groups, Epilogue epilogue, DType factors) {
+    public record Options(Taps taps, int kernel, int groups, Epilogue epilogue, DType factors) {
         public Options {
             if (kernel < 1 || kernel > Short.MAX_VALUE || kernel % 2 == 0) {
                 throw new IllegalArgumentException(

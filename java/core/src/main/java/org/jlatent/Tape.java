@@ -74,7 +74,9 @@ public final class Tape {
         return factors() == DType.BF16 ? Ops.cast(scope, x, DType.BF16) : x;
     }
 
-    /** What factors are rounded to, F32 (not at all) or BF16: for operations that do it themselves. */
+    /**
+     * What factors are rounded to, F32 (not at all) or BF16: for operations that do it themselves.
+     */
     public DType factors() {
         return precision == Precision.BF16 ? DType.BF16 : DType.F32;
     }

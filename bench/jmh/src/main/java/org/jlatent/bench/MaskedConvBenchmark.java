@@ -13,10 +13,9 @@ import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Setup;
 
 /**
- * Masked convolutions 3x3 B of 16 images of 32x32, 128 channels: to 128, also with factors of
- * bf16, and to 256 with a gate.
- * What a careful user does without the operation is here as well: the kernel cropped to two rows,
- * of which a third is masked, in a plain convolution.
+ * Masked convolutions 3x3 B of 16 images of 32x32, 128 channels: to 128, also with factors of bf16,
+ * and to 256 with a gate. What a careful user does without the operation is here as well: the
+ * kernel cropped to two rows, of which a third is masked, in a plain convolution.
  */
 public class MaskedConvBenchmark extends OperationBenchmark {
     static final long CHANNELS = 128;

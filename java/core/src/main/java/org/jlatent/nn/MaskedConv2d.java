@@ -95,13 +95,11 @@ public final class MaskedConv2d extends Module implements Layer {
                                         MaskedConvOps.backwardGate(
                                                 scope, epilogue, result.gates(), dy);
                             };
-                    MaskedConvOps.Gradients d =
-                            MaskedConvOps.backwardWeight(scope, x, dSums, how);
+                    MaskedConvOps.Gradients d = MaskedConvOps.backwardWeight(scope, x, dSums, how);
                     tape.accumulate(weight, d.dWeight());
                     tape.accumulate(bias, d.dBias());
                     if (tape.tracks(x)) {
-                        tape.accumulate(
-                                x, MaskedConvOps.backwardData(scope, dSums, weight, how));
+                        tape.accumulate(x, MaskedConvOps.backwardData(scope, dSums, weight, how));
                     }
                     if (vector != null && tape.tracks(vector)) {
                         tape.accumulate(vector, sumPixels(scope, dSums));
