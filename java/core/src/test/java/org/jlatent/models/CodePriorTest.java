@@ -337,7 +337,7 @@ final class CodePriorTest {
                 int square = i / 24 * 6 + i / 12 % 2 * 3 + i % 6 / 2;
                 values[i] = (square * 7919 % 104729 * 31 % 101 % 4) / 3f;
             }
-            return VqVaeTest.set(image(), values);
+            return VqVaeTest.set("squares", image(), values);
         }
     }
 

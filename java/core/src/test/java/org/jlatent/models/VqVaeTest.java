@@ -67,15 +67,15 @@ final class VqVaeTest {
     }
 
     static ImageSet set(int count, ImageShape shape) {
-        return set(shape, pixels(count, shape));
+        return set("waves", shape, pixels(count, shape));
     }
 
     /** Images one after the other. */
-    static ImageSet set(ImageShape shape, float[] values) {
+    static ImageSet set(String name, ImageShape shape, float[] values) {
         return new ImageSet() {
             @Override
             public String name() {
-                return "values";
+                return name;
             }
 
             @Override
