@@ -1,4 +1,6 @@
-// The matrix tiles of AMX: eight of 16 lines of 64 bytes; and what fills them.
+// The matrix tiles of AMX: eight of 16 lines of 64 bytes; and what fills them. Four of them are sums [32, 32] of f32:
+//   zero_sums, load_sums, store_sums   lines are `line` floats apart
+//   add_products                       of 32 lines of 32 bf16, `line` of them apart, by two tiles: 16 pairs of lines by 16 columns, twice
 #pragma once
 #if defined(__AMX_BF16__)
 #include <immintrin.h>
@@ -13,6 +15,35 @@ struct alignas(64) TileConfig {
     uint8_t lines[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
 constexpr TileConfig kTileConfig = {};
+
+inline void zero_sums() {
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+}
+inline void load_sums(const float* from, int64_t line) {
+    _tile_loadd(0, from, line * 4);
+    _tile_loadd(1, from + 16, line * 4);
+    _tile_loadd(2, from + 16 * line, line * 4);
+    _tile_loadd(3, from + 16 * line + 16, line * 4);
+}
+inline void store_sums(float* to, int64_t line) {
+    _tile_stored(0, to, line * 4);
+    _tile_stored(1, to + 16, line * 4);
+    _tile_stored(2, to + 16 * line, line * 4);
+    _tile_stored(3, to + 16 * line + 16, line * 4);
+}
+inline void add_products(const uint16_t* a, int64_t line, const uint16_t* b) {
+    _tile_loadd(4, a, line * 2);
+    _tile_loadd(6, b, 64);
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_loadd(7, b + 512, 64);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_loadd(5, a + 16 * line, line * 2);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+}
 
 // The first `count` of 16 lanes.
 inline __mmask16 lanes(int64_t count) {

@@ -82,29 +82,14 @@ struct TileArithmetic {
                      float* to) {
         std::atomic_signal_fence(
             std::memory_order_seq_cst);  // the compiler does not know that tiles read memory
-        _tile_zero(0);
-        _tile_zero(1);
-        _tile_zero(2);
-        _tile_zero(3);
-        const int64_t depth = strips.depth, line = depth * 2;
+        zero_sums();
+        const int64_t depth = strips.depth;
         strips.for_rows([&](int64_t offset, int64_t tap, int64_t count) {
             const Value *a = strip + offset, *b = packed + tap * depth * kPanel;
-            for (const Value* end = a + count * depth; a < end; a += kStep, b += 2 * kTile) {
-                _tile_loadd(4, a, line);
-                _tile_loadd(6, b, 64);
-                _tile_dpbf16ps(0, 4, 6);
-                _tile_loadd(7, b + kTile, 64);
-                _tile_dpbf16ps(1, 4, 7);
-                _tile_loadd(5, a + kSide * depth, line);
-                _tile_dpbf16ps(2, 5, 6);
-                _tile_dpbf16ps(3, 5, 7);
-            }
+            for (const Value* end = a + count * depth; a < end; a += kStep, b += 2 * kTile)
+                add_products(a, depth, b);
         });
-        constexpr int64_t kLine = kPanel * sizeof(float);
-        _tile_stored(0, to, kLine);
-        _tile_stored(1, to + kSide, kLine);
-        _tile_stored(2, to + kSide * kPanel, kLine);
-        _tile_stored(3, to + kSide * kPanel + kSide, kLine);
+        store_sums(to, kPanel);
     }
 };
 

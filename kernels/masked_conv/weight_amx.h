@@ -48,26 +48,10 @@ class TileWeightSums : public Splits<TileArithmetic> {
 
     // to [32, kPanel] += x [32, pixels] d_a [pixels, kPanel]
     void multiply(const uint16_t* x, const uint16_t* d_a, int64_t steps, float* to) const {
-        constexpr int64_t kLine = kPanel * sizeof(float);
-        const int64_t line = length_ * 2;
-        _tile_loadd(0, to, kLine);
-        _tile_loadd(1, to + kSide, kLine);
-        _tile_loadd(2, to + kSide * kPanel, kLine);
-        _tile_loadd(3, to + kSide * kPanel + kSide, kLine);
-        for (int64_t step = 0; step < steps; ++step, x += kStep, d_a += 2 * kTile) {
-            _tile_loadd(4, x, line);
-            _tile_loadd(6, d_a, 64);
-            _tile_dpbf16ps(0, 4, 6);
-            _tile_loadd(7, d_a + kTile, 64);
-            _tile_dpbf16ps(1, 4, 7);
-            _tile_loadd(5, x + kSide * length_, line);
-            _tile_dpbf16ps(2, 5, 6);
-            _tile_dpbf16ps(3, 5, 7);
-        }
-        _tile_stored(0, to, kLine);
-        _tile_stored(1, to + kSide, kLine);
-        _tile_stored(2, to + kSide * kPanel, kLine);
-        _tile_stored(3, to + kSide * kPanel + kSide, kLine);
+        load_sums(to, kPanel);
+        for (int64_t step = 0; step < steps; ++step, x += kStep, d_a += 2 * kTile)
+            add_products(x, length_, d_a);
+        store_sums(to, kPanel);
     }
 
     // What a block reads of x, [depth, length].

@@ -253,10 +253,7 @@ class FirstPass {
         for (int64_t p = 0; p < group_panels_; ++p) {
             const int64_t k = (group * group_panels_ + p) * kPanelCodes;
             const uint16_t *a = tiles_ + k * steps_ * kStep, *b = a + steps_ * kTile;
-            _tile_zero(0);
-            _tile_zero(1);
-            _tile_zero(2);
-            _tile_zero(3);
+            zero_sums();
             for (int64_t step = 0; step < steps_; ++step) {
                 _tile_loadd(4, a + step * kTile, 64);
                 _tile_loadd(6, words + step * kTile / 2, 64);
