@@ -1,6 +1,6 @@
 // The matrix tiles of AMX: eight of 16 lines of 64 bytes; and what fills them. Four of them are sums [32, 32] of f32:
 //   zero_sums, load_sums, store_sums   lines are `line` floats apart
-//   add_products                       of 32 lines of 32 bf16, `line` of them apart, by two tiles: 16 pairs of lines by 16 columns, twice
+//   add_products                       of 32 lines of 32 bf16, `line` of these apart, and two tiles: 16 columns of 16 pairs each
 #pragma once
 #if defined(__AMX_BF16__)
 #include <immintrin.h>

@@ -5,7 +5,7 @@
 //                    whose tensor core takes their 192 mma in 1230 cycles: weight is bound by its 1340 instructions, 450 us
 //   second level     forward 1.7 GB, 300 us; the memory itself 134 MB, 31 us
 // No registers spill: 166 and 203 of 255 (sm_80: 168 and 197), 41 and 35 KB of shared memory, one block a multiprocessor.
-// Factors of bf16 take a sixth of the mma, 70 us, and two blocks of forward fit a multiprocessor: bound by what it reads and splits.
+// Factors of bf16 take a sixth of the mma, 70 us; two blocks of forward fit a multiprocessor. What they read and round is more.
 // Few channels cost no path of their own: a step is of up to four taps then (TapQuads).
 #include "masked_conv.h"
 

@@ -1,7 +1,9 @@
 // masked_conv on CUDA: sums of products on tensor cores; of f32 as exact as those of f32 arithmetic.
 //
-// Factors of bf16 have one part, the nearest bf16; mma add their products to a sum on their own. Of f32, a factor is cut into three of bf16, x = x1 + x2 + x3: x1 its upper half (cut: the largest f32 stays finite), x2 the nearest
-// of what is left, x3 the rest. Nothing is lost above 2^-134; |x2| <= 2^-7 |x|, |x3| <= 2^-16 |x|. Of x w,
+// Factors of bf16 have one part, the nearest bf16; mma add their products to a sum on their own.
+//
+// A factor of f32 is cut into three of bf16, x = x1 + x2 + x3: x1 its upper half (cut: the largest f32 stays finite), x2 the
+// nearest of what is left, x3 the rest. Nothing is lost above 2^-134; |x2| <= 2^-7 |x|, |x3| <= 2^-16 |x|. Of x w,
 //   x1 w3 + x3 w1 + x2 w2 + x1 w2 + x2 w1 + x1 w1
 // are taken, in this order, by six mma of 16 products a sum. What is left out is below 2^-22 (1 + 2^-8) |x w|. The six begin
 // with 0, and are added to a sum of f32, which rounds: where tensor cores alone carry a sum, cuts add up [Ootomo and Yokota
