@@ -20,8 +20,8 @@ JL_JNI(jlong, MaskedConvKernels, workspace0)
 
 JL_JNI(jint, MaskedConvKernels, forward0)
 (JNIEnv*, jclass, jlong table, jlong batch, jlong height, jlong width, jlong channels, jlong filters,
- jlong kernel, jlong groups, jint taps, jint epilogue, jint factors, jlong x, jlong weight, jlong bias, jlong vector,
- jlong map, jlong out, jlong gates, jlong workspace, jlong workspace_bytes, jlong stream) {
+ jlong kernel, jlong groups, jint taps, jint epilogue, jint factors, jlong x, jlong weight, jlong bias,
+ jlong vector, jlong map, jlong out, jlong gates, jlong workspace, jlong workspace_bytes, jlong stream) {
     const jl_masked_conv shape =
         masked_conv_shape(batch, height, width, channels, filters, kernel, groups, taps, epilogue, factors);
     return kernels(table)->masked_conv_forward(
@@ -32,7 +32,8 @@ JL_JNI(jint, MaskedConvKernels, forward0)
 
 JL_JNI(jint, MaskedConvKernels, backwardGate0)
 (JNIEnv*, jclass, jlong table, jlong batch, jlong height, jlong width, jlong channels, jlong filters,
- jlong kernel, jlong groups, jint taps, jint epilogue, jint factors, jlong gates, jlong d_out, jlong d_a, jlong stream) {
+ jlong kernel, jlong groups, jint taps, jint epilogue, jint factors, jlong gates, jlong d_out, jlong d_a,
+ jlong stream) {
     const jl_masked_conv shape =
         masked_conv_shape(batch, height, width, channels, filters, kernel, groups, taps, epilogue, factors);
     return kernels(table)->masked_conv_backward_gate(&shape, pointer<const float>(gates),
@@ -42,8 +43,8 @@ JL_JNI(jint, MaskedConvKernels, backwardGate0)
 
 JL_JNI(jint, MaskedConvKernels, backwardData0)
 (JNIEnv*, jclass, jlong table, jlong batch, jlong height, jlong width, jlong channels, jlong filters,
- jlong kernel, jlong groups, jint taps, jint epilogue, jint factors, jlong d_a, jlong weight, jlong d_x, jlong workspace,
- jlong workspace_bytes, jlong stream) {
+ jlong kernel, jlong groups, jint taps, jint epilogue, jint factors, jlong d_a, jlong weight, jlong d_x,
+ jlong workspace, jlong workspace_bytes, jlong stream) {
     const jl_masked_conv shape =
         masked_conv_shape(batch, height, width, channels, filters, kernel, groups, taps, epilogue, factors);
     return kernels(table)->masked_conv_backward_data(
@@ -53,8 +54,8 @@ JL_JNI(jint, MaskedConvKernels, backwardData0)
 
 JL_JNI(jint, MaskedConvKernels, backwardWeight0)
 (JNIEnv*, jclass, jlong table, jlong batch, jlong height, jlong width, jlong channels, jlong filters,
- jlong kernel, jlong groups, jint taps, jint epilogue, jint factors, jlong x, jlong d_a, jlong d_weight, jlong d_bias,
- jlong workspace, jlong workspace_bytes, jlong stream) {
+ jlong kernel, jlong groups, jint taps, jint epilogue, jint factors, jlong x, jlong d_a, jlong d_weight,
+ jlong d_bias, jlong workspace, jlong workspace_bytes, jlong stream) {
     const jl_masked_conv shape =
         masked_conv_shape(batch, height, width, channels, filters, kernel, groups, taps, epilogue, factors);
     return kernels(table)->masked_conv_backward_weight(

@@ -137,7 +137,10 @@ final class KernelTablesTest {
         first.addAll(small);
         train(Map.of(), List.of(), first);
         Files.move(folder.resolve("run"), Path.of(codes));
-        List<String> prior = new ArrayList<>(List.of("prior", "--on", codes, "--set", "layers=2"));
+        List<String> prior = new ArrayList<>(List.of("prior", "--on", codes));
+        for (String setting : List.of("layers=2", "attention=4", "dropout=0.1")) {
+            prior.addAll(List.of("--set", setting));
+        }
         prior.addAll(small);
         List<Map<String, Object>> both = onBoth(prior);
         for (String figure : List.of("bits_per_code", "histogram_bits_per_code")) {
