@@ -34,8 +34,9 @@ struct VectorArithmetic {
         for (int64_t i = 0; i < count; ++i) to[i] = rounded(JL_BF16, x[i]);
     }
 
-    static void sums(const Strips<VectorArithmetic>& strips, const Value* strip, const Value* packed,
-                     float* to) {
+    static inline __attribute__((always_inline)) void sums(const Strips<VectorArithmetic>& strips,
+                                                           const Value* strip, const Value* packed,
+                                                           float* to) {
         const int64_t depth = strips.depth;
         Vector sum[kRows][2] = {};
         strips.for_rows([&](int64_t offset, int64_t tap, int64_t count) __attribute__((always_inline)) {
