@@ -14,9 +14,6 @@ import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.jlatent.Device;
@@ -26,7 +23,6 @@ import org.jlatent.cuda.Cuda;
 import org.jlatent.cuda.CudaOptions;
 import org.jlatent.data.ImageShape;
 import org.jlatent.io.AtomicFile;
-import org.jlatent.io.Safetensors;
 import org.jlatent.models.ImageModel;
 import org.jlatent.nn.Init;
 import org.jlatent.train.Checkpoint;
@@ -227,35 +223,8 @@ record RunFolder(Path path, Config config) {
      */
     ImageModel loadModel(Scope scope) {
         ImageModel model = newModel(scope);
-        Path file = path.resolve(MODEL);
         requireModel();
-        Map<String, Safetensors.Entry> entries = new LinkedHashMap<>(Safetensors.read(file));
-        model.state()
-                .forEach(
-                        (name, parameter) -> {
-                            Safetensors.Entry entry = entries.remove(name);
-                            if (entry == null) {
-                                throw new JlatentException(
-                                        file
-                                                + " holds no parameter "
-                                                + name
-                                                + ": it is of another model");
-                            }
-                            entry.difference(parameter)
-                                    .ifPresent(
-                                            how -> {
-                                                throw new JlatentException(
-                                                        file + ": parameter " + name + " " + how);
-                                            });
-                            entry.copyTo(parameter);
-                        });
-        if (!entries.isEmpty()) {
-            throw new JlatentException(
-                    file
-                            + " holds unknown parameters "
-                            + entries.keySet()
-                            + ": it is of another model");
-        }
+        model.load(path.resolve(MODEL));
         return model;
     }
 
@@ -264,10 +233,7 @@ record RunFolder(Path path, Config config) {
     }
 
     void save(ImageModel model) {
-        List<Safetensors.Entry> entries = new ArrayList<>();
-        model.state().forEach((name, value) -> entries.add(Safetensors.Entry.of(name, value)));
-        Safetensors.write(
-                path.resolve(MODEL), entries, Map.of("format", "jlatent", "model", config.model));
+        model.save(path.resolve(MODEL));
     }
 
     void write(String name, String text) {

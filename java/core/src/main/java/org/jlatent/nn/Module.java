@@ -1,9 +1,16 @@
 package org.jlatent.nn;
 
+import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import org.jlatent.JlatentException;
 import org.jlatent.Tape;
 import org.jlatent.Tensor;
+import org.jlatent.io.Safetensors;
 
 /**
  * Something with parameters, and buffers: state that training changes but no optimizer touches,
@@ -79,6 +86,49 @@ public abstract class Module {
                             }
                         });
         return all;
+    }
+
+    /**
+     * Writes {@link #state} to a safetensors file, which other tools read as well. The file is
+     * there whole, or as it was. Waits for the device.
+     *
+     * @throws JlatentException if it cannot be written
+     */
+    public final void save(Path file) {
+        List<Safetensors.Entry> entries = new ArrayList<>();
+        state().forEach((name, value) -> entries.add(Safetensors.Entry.of(name, value)));
+        Safetensors.write(file, entries, Map.of("format", "jlatent"));
+    }
+
+    /**
+     * Overwrites {@link #state} with what {@link #save} wrote, of a module that was made alike; on
+     * any device. Nothing is changed unless all of it fits.
+     *
+     * @throws JlatentException if the file is missing, damaged or of another module
+     */
+    public final void load(Path file) {
+        Map<String, Safetensors.Entry> entries = Safetensors.read(file);
+        Map<String, Tensor> state = state();
+        state.forEach((name, value) -> requireFits(file, name, entries.get(name), value));
+        Set<String> unknown = new LinkedHashSet<>(entries.keySet());
+        unknown.removeAll(state.keySet());
+        if (!unknown.isEmpty()) {
+            throw new JlatentException(
+                    file + " holds unknown parameters " + unknown + ": it is of another model");
+        }
+        state.forEach((name, value) -> entries.get(name).copyTo(value));
+    }
+
+    private static void requireFits(Path file, String name, Safetensors.Entry entry, Tensor to) {
+        if (entry == null) {
+            throw new JlatentException(
+                    file + " holds no parameter " + name + ": it is of another model");
+        }
+        entry.difference(to)
+                .ifPresent(
+                        how -> {
+                            throw new JlatentException(file + ": parameter " + name + " " + how);
+                        });
     }
 
     /** Asks {@code tape} for the gradients of all parameters. */
