@@ -144,10 +144,7 @@ struct Epilogue {
 // f(sums) with those of the weight's gradient.
 template <class F>
 auto with_weight_sums(const jl_masked_conv& s, F f) {
-#if defined(__AMX_BF16__)
-    if (s.factors == JL_BF16 && s.channels >= TileArithmetic::kFewestChannels) return f(TileWeightSums(s));
-#endif
-    return f(VectorWeightSums(s));
+    return with_arithmetic(s, s.channels, [&](auto a) { return f(weight_sums(a, s)); });
 }
 
 template <class Sums>

@@ -111,6 +111,8 @@ class TileWeightSums : public Splits<TileArithmetic> {
     int64_t length_;
 };
 
+inline TileWeightSums weight_sums(TileArithmetic, const jl_masked_conv& s) { return TileWeightSums(s); }
+
 #endif
 
 }  // namespace jlatent::JL_TABLE

@@ -109,4 +109,6 @@ class VectorWeightSums : public Splits<VectorArithmetic> {
     int64_t full_;  // a whole row of taps, in tiles
 };
 
+inline VectorWeightSums weight_sums(VectorArithmetic, const jl_masked_conv& s) { return VectorWeightSums(s); }
+
 }  // namespace jlatent::JL_TABLE
